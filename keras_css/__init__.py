@@ -1,0 +1,21 @@
+"""Online knowledge distillation that people can actually use.
+
+Train a few small networks together so that each becomes better than it would
+alone, then ship the best one. See `README.md` for twenty lines that do it.
+"""
+
+from keras_css.errors import UserError
+from keras_css.networks import MultiBranchNetwork
+from keras_css.training import SGD
+from keras_css.training import OnlineDistiller
+from keras_css.training import WarmupMultiStep
+from keras_css.version import __version__
+
+__all__ = [
+    "MultiBranchNetwork",
+    "OnlineDistiller",
+    "SGD",
+    "UserError",
+    "WarmupMultiStep",
+    "__version__",
+]

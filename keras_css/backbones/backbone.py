@@ -1,0 +1,47 @@
+"""What a backbone is: an ordered list of stages and where it is cut."""
+
+import keras
+
+from keras_css.errors import UserError
+
+
+class Backbone:
+    """An architecture as an ordered list of stages, cut in trunk and tail.
+
+    A backbone holds no weights: `trunk()` and `tail()` return fresh layers,
+    so that every branch of a network gets a tail of its own. A subclass
+    defines `stages()`, `feature_dim` and `get_config()`.
+
+    Args:
+        split: How many stages make up the trunk; at least one is left to the
+            tail.
+    """
+
+    def __init__(self, split):
+        count = len(self.stages())
+        if not 0 < split < count:
+            raise UserError(
+                f"The split of {type(self).__name__} must lie in "
+                f"[1, {count - 1}]. Received: split={split}"
+            )
+        self.split = split
+
+    def stages(self):
+        """Returns fresh Keras layers, images in, feature maps out."""
+        raise NotImplementedError(f"{type(self).__name__} needs stages().")
+
+    def trunk(self):
+        """Returns a fresh layer: images `(B, H, W, c)` -> `(B, h, w, d)`."""
+        return keras.Sequential(self.stages()[: self.split], name="trunk")
+
+    def tail(self):
+        """Returns a fresh layer: `(B, h, w, d)` -> pooled features `(B, D)`."""
+        pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
+        return keras.Sequential([*self.stages()[self.split :], pool])
+
+    def get_config(self):
+        return {"split": self.split}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

@@ -1,0 +1,43 @@
+"""BatchNorm as PyTorch computes it."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_css")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Keras' BatchNormalization with PyTorch's constants and running variance.
+
+    Momentum 0.9 and epsilon 1e-5 instead of 0.99 and 1e-3, and the running
+    variance takes the unbiased estimate, n / (n - 1) times the batch's. The
+    weights, and so saved files, are those of the Keras layer.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable) or mask is not None:
+            return super().call(inputs, training=training, mask=mask)
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        mean, variance = ops.moments(x, axes=self._reduction_axes)
+        count = ops.cast(ops.size(x) / ops.size(mean), x.dtype)
+        unbiased = variance * (count / ops.maximum(count - 1.0, 1.0))
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, unbiased)
+        outputs = ops.batch_normalization(
+            x,
+            mean,
+            variance,
+            axis=self.axis,
+            offset=self.beta,
+            scale=self.gamma,
+            epsilon=self.epsilon,
+        )
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _move(self, average, value):
+        average.assign(
+            average * self.momentum
+            + ops.cast(value, average.dtype) * (1.0 - self.momentum)
+        )

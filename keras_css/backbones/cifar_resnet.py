@@ -1,0 +1,86 @@
+"""CIFAR ResNets: a 3x3 stem of 16 filters and stages of 16, 32 and 64."""
+
+import keras
+
+from keras_css.backbones.backbone import Backbone
+from keras_css.backbones.residual import BasicBlock
+from keras_css.backbones.residual import Bottleneck
+from keras_css.backbones.residual import Stem
+from keras_css.errors import UserError
+
+STEM_FILTERS = 16
+STAGE_FILTERS = (16, 32, 64)
+BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+@keras.saving.register_keras_serializable(package="keras_css")
+class CifarResNet(Backbone):
+    """ResNet for small images, any size and channel count.
+
+    Stage 1 keeps the resolution, stages 2 and 3 halve it; global average
+    pooling ends the tail. The default split leaves the last stage to the
+    tail, as in the released CSS code.
+
+    Args:
+        block: `"basic"` (two 3x3) or `"bottleneck"` (1x1, 3x3, 1x1, output
+            4 times wider).
+        blocks: Blocks of the three stages, for example `(3, 3, 3)`.
+        inner_width: Multiplier of the bottleneck's inner width (WRN: 8).
+        split: Stages in the trunk, the stem counted; 1 to 3.
+
+    Raises:
+        UserError: If an argument is out of range.
+    """
+
+    def __init__(self, block, blocks, inner_width=1, split=3):
+        if block not in BLOCKS:
+            raise UserError(
+                f"block must be one of {', '.join(BLOCKS)}. "
+                f"Received: block={block!r}"
+            )
+        if len(blocks) != len(STAGE_FILTERS) or min(blocks) < 1:
+            raise UserError(
+                "blocks must be three counts of at least 1. "
+                f"Received: blocks={blocks!r}"
+            )
+        if inner_width != 1 and block == "basic":
+            raise UserError(
+                "inner_width applies to bottleneck blocks only. "
+                f"Received: block={block!r}, inner_width={inner_width}"
+            )
+        self.block = block
+        self.blocks = tuple(int(count) for count in blocks)
+        self.inner_width = inner_width
+        super().__init__(split)
+
+    @property
+    def feature_dim(self):
+        """Width D of the pooled features."""
+        return STAGE_FILTERS[-1] * BLOCKS[self.block].expansion
+
+    def stages(self):
+        stages = [Stem(STEM_FILTERS, name="stem")]
+        channels = STEM_FILTERS
+        for i, (filters, count) in enumerate(zip(STAGE_FILTERS, self.blocks)):
+            stages.append(self._stage(i, filters, count, channels))
+            channels = filters * BLOCKS[self.block].expansion
+        return stages
+
+    def _stage(self, index, filters, count, channels):
+        make = BLOCKS[self.block]
+        options = {}
+        if self.block == "bottleneck":
+            options["inner_width"] = self.inner_width
+        stride = 1 if index == 0 else 2
+        project = stride != 1 or channels != filters * make.expansion
+        layers = [make(filters, stride, project, **options)]
+        layers += [make(filters, **options) for _ in range(count - 1)]
+        return keras.Sequential(layers, name=f"stage{index + 1}")
+
+    def get_config(self):
+        return {
+            "block": self.block,
+            "blocks": list(self.blocks),
+            "inner_width": self.inner_width,
+            **super().get_config(),
+        }

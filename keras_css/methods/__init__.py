@@ -1,0 +1,34 @@
+"""The methods, by name: how the networks of a cohort teach each other."""
+
+from keras_css.errors import UserError
+from keras_css.methods.css import CSS
+from keras_css.methods.independent import Independent
+from keras_css.methods.method import Method
+from keras_css.registry import Registry
+
+METHODS = Registry(
+    "method",
+    {
+        "css": CSS,
+        "independent": Independent,
+    },
+)
+
+
+def get(method):
+    """Returns a method from its name, or the one that is given.
+
+    Raises:
+        UserError: If the name is unknown or the object is no method.
+    """
+    if isinstance(method, str):
+        return METHODS.get(method)()
+    if isinstance(method, Method):
+        return method
+    raise UserError(
+        "A method must be a known name or a keras_css.methods.Method. "
+        f"Received: method={method!r}"
+    )
+
+
+__all__ = ["CSS", "METHODS", "Independent", "Method", "get"]

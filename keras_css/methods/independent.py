@@ -1,0 +1,34 @@
+"""Independent: each network alone, the baseline of every table."""
+
+import keras
+
+from keras_css.methods.losses import batch_mean
+from keras_css.methods.losses import cross_entropy
+from keras_css.methods.method import Method
+from keras_css.supervision import branch_labels
+
+
+@keras.saving.register_keras_serializable(package="keras_css")
+class Independent(Method):
+    """L = sum over networks of the mean over branches of the cross-entropy.
+
+    By default each network is a plain one: a single branch, C columns, no
+    transformation, which is what a user would train without us. With joint
+    labels and transformations on the networks it is the ablation "supervision
+    without distillation".
+    """
+
+    network_defaults = {
+        "num_branches": 1,
+        "transformation": "none",
+        "joint_labels": False,
+    }
+
+    def compute_losses(self, outputs, labels, sample_weight=None, epoch=0.0):
+        terms = {}
+        for name, output in outputs.items():
+            logits = output["logits"]
+            targets = branch_labels(labels, logits, self.num_classes)
+            loss = cross_entropy(logits, targets)
+            terms[f"{name}/ce"] = batch_mean(loss, sample_weight)
+        return {**terms, "loss": sum(terms.values())}

@@ -1,0 +1,115 @@
+"""What a method is: how the networks of a cohort teach each other."""
+
+import keras
+from keras import ops
+
+from keras_css.errors import UserError
+from keras_css.supervision import class_logits
+
+
+class Method(keras.layers.Layer):
+    """Base class of all methods: one loss over a cohort's outputs.
+
+    A subclass defines `compute_losses` and, where it ships something other
+    than branches, networks and their ensemble, `students`. Both are pure
+    functions of the same outputs. Layers and weights of the method's own
+    (a gate, an attention) are made in `build`, like in any Keras layer: they
+    train and are saved with the cohort and never reach a student. State that
+    follows the weights (a moving average of them) is moved in `after_step`.
+
+    Attributes:
+        minimum_networks: The smallest cohort that the method works on.
+        network_defaults: What `MultiBranchNetwork` gets when a command builds
+            the cohort and the user says nothing.
+        num_classes: C, known once the method has met its networks.
+        term_names: Names of the loss terms, known once the method is built.
+        student_names: Names of the students, likewise, in their order.
+    """
+
+    minimum_networks = 1
+    network_defaults = {
+        "num_branches": 3,
+        "transformation": "corner_erase",
+        "joint_labels": True,
+    }
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.num_classes = None
+        self.term_names = None
+        self.student_names = None
+
+    def meet(self, networks):
+        """Checks that the method can work on this cohort; called once.
+
+        Args:
+            networks: Dict from `"network_a"`, ... to the networks.
+
+        Raises:
+            UserError: If the cohort does not suit the method.
+        """
+        title = type(self).__name__
+        if len(networks) < self.minimum_networks:
+            raise UserError(
+                f"{title} needs at least {self.minimum_networks} networks, "
+                f"received {len(networks)}: add one."
+            )
+        classes = sorted({n.num_classes for n in networks.values()})
+        if len(classes) != 1:
+            raise UserError(
+                "All networks of a cohort need the same num_classes, "
+                f"received {classes}."
+            )
+        self.num_classes = classes[0]
+
+    def compute_losses(self, outputs, labels, sample_weight=None, epoch=0.0):
+        """Returns the named loss terms of a batch and their sum.
+
+        Args:
+            outputs: Dict from network name to `{"logits": (B, K, n),
+                "features": (B, D, n)}`.
+            labels: Integer tensor `(B,)`, classes in [0, C).
+            sample_weight: Float tensor `(B,)` or None.
+            epoch: Float scalar, 0 in the first epoch, for ramp-ups.
+
+        Returns:
+            Dict of scalars; `"loss"` is what is minimised, the others
+            (`"network_a/ce"`, ...) are logged under their names.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define compute_losses."
+        )
+
+    def students(self, outputs):
+        """Returns the deployable predictors that a cohort holds.
+
+        Args:
+            outputs: As for `compute_losses`.
+
+        Returns:
+            Dict from student name to logits `(B, C)`, cheapest kind first:
+            `network_a/branch_0` (plain backbone cost), `network_a` (mean of
+            its branches' own columns), `ensemble` (mean of the networks).
+        """
+        branches, networks = {}, {}
+        for name, output in outputs.items():
+            own = class_logits(output["logits"], self.num_classes)
+            for i in range(own.shape[-1]):
+                branches[f"{name}/branch_{i}"] = own[:, :, i]
+            networks[name] = ops.mean(own, axis=-1)
+        students = {**branches, **networks}
+        if len(networks) > 1:
+            students["ensemble"] = sum(networks.values()) / len(networks)
+        return students
+
+    def after_step(self, networks):
+        """Moves the method's own state after an optimizer step."""
+
+    def call(self, outputs, labels, sample_weight=None):
+        """Returns `{"losses": ..., "students": ...}`; builds own layers."""
+        losses = self.compute_losses(outputs, labels, sample_weight)
+        students = self.students(outputs)
+        # Kept here because a traced call may return its dicts sorted.
+        self.term_names = list(losses)
+        self.student_names = list(students)
+        return {"losses": losses, "students": students}

@@ -1,0 +1,67 @@
+"""Names for things a user picks by name, with help for a misspelt one."""
+
+import difflib
+
+from keras_css.errors import UserError
+
+
+def unknown_name(kind, name, known):
+    """Returns the error for a name that is not among the known ones.
+
+    Args:
+        kind: What the name stands for, for example `"backbone"`.
+        name: The name that was received.
+        known: The names that exist.
+
+    Returns:
+        A `UserError` that shows the nearest known names first.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return UserError(
+        f"Unknown {kind} '{name}': {hint}Known: {', '.join(known)}."
+    )
+
+
+class Registry:
+    """A table from names to factories.
+
+    Args:
+        kind: What an entry is, for messages.
+        entries: Dict from a name to a callable that makes the thing.
+    """
+
+    def __init__(self, kind, entries):
+        self.kind = kind
+        self._entries = dict(entries)
+
+    def __contains__(self, name):
+        return name in self._entries
+
+    def names(self):
+        """Returns the known names in the order they were entered."""
+        return list(self._entries)
+
+    def add(self, name, factory):
+        """Enters a name of the user's own.
+
+        Raises:
+            UserError: If the name is taken.
+        """
+        if name in self._entries:
+            raise UserError(
+                f"A {self.kind} must have a name of its own, and '{name}' is "
+                "taken: choose another name."
+            )
+        self._entries[name] = factory
+
+    def get(self, name):
+        """Returns the factory of a name.
+
+        Raises:
+            UserError: If the name is unknown; the nearest ones are shown.
+        """
+        if name not in self._entries:
+            raise unknown_name(self.kind, name, self._entries)
+        return self._entries[name]

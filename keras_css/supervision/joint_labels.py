@@ -1,0 +1,78 @@
+"""Joint labels (class x transformation) and the way back to classes.
+
+Column `c * n + i` of a joint head means "class c under transformation i"
+(CSS, arXiv 2203.11660). A plain head has one column a class.
+"""
+
+from keras import ops
+
+
+def is_joint(logits, num_classes):
+    """Returns whether branch logits have joint columns rather than classes.
+
+    Args:
+        logits: Tensor `(B, K, n)`, K static.
+        num_classes: C. K must be C (plain) or C * n (joint).
+
+    Returns:
+        A Python bool. With one branch both readings are the same: False.
+
+    Raises:
+        ValueError: If K is neither C nor C * n.
+    """
+    columns, branches = logits.shape[1], logits.shape[2]
+    if columns == num_classes:
+        return False
+    if columns == num_classes * branches:
+        return True
+    raise ValueError(
+        f"Branch logits must have {num_classes} (plain) or "
+        f"{num_classes * branches} (joint) columns. "
+        f"Received: logits.shape={tuple(logits.shape)}"
+    )
+
+
+def branch_labels(labels, logits, num_classes):
+    """Returns the label that each branch is trained on.
+
+    Args:
+        labels: Integer tensor `(B,)`, classes in [0, C).
+        logits: Tensor `(B, K, n)` of the branches.
+        num_classes: C.
+
+    Returns:
+        Integer tensor `(B, n)`: `y * n + i` for joint heads, else `y`. A
+        label outside [0, C) becomes -1, which no column has.
+    """
+    branches = logits.shape[2]
+    known = ops.logical_and(labels >= 0, labels < num_classes)
+    index = ops.expand_dims(ops.arange(branches, dtype=labels.dtype), 0)
+    labels = ops.expand_dims(labels, 1)
+    if is_joint(logits, num_classes):
+        labels = labels * branches + index
+    else:
+        labels = labels + ops.zeros_like(index)
+    return ops.where(ops.expand_dims(known, 1), labels, -1)
+
+
+def class_logits(logits, num_classes):
+    """Returns each branch's own class columns.
+
+    Args:
+        logits: Tensor `(B, K, n)`.
+        num_classes: C.
+
+    Returns:
+        Tensor `(B, C, n)`: column i of the last axis is `z[:, i::n, i]` for
+        joint heads, else `z[:, :, i]`.
+    """
+    if not is_joint(logits, num_classes):
+        return logits
+    n = logits.shape[2]
+    by_class = ops.reshape(logits, (-1, num_classes, n, n))
+    return ops.stack([by_class[:, :, i, i] for i in range(n)], axis=-1)
+
+
+def aggregate(logits, num_classes):
+    """Returns the mean over branches of each branch's own columns, `(B, C)`."""
+    return ops.mean(class_logits(logits, num_classes), axis=-1)

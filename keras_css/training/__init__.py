@@ -1,0 +1,7 @@
+"""Training a cohort: the distiller, its optimizer and its schedule."""
+
+from keras_css.training.distiller import OnlineDistiller
+from keras_css.training.schedules import WarmupMultiStep
+from keras_css.training.sgd import SGD
+
+__all__ = ["SGD", "OnlineDistiller", "WarmupMultiStep"]

@@ -1,0 +1,307 @@
+"""OnlineDistiller: the Keras model that users compile and fit."""
+
+import string
+
+import keras
+from keras import ops
+
+from keras_css import methods
+from keras_css.errors import UserError
+from keras_css.training.callbacks import EpochCounter
+from keras_css.training.data_checks import check_batch_source
+from keras_css.training.named_means import NamedMeans
+from keras_css.training.progress import ProgressLine
+from keras_css.training.sgd import SGD
+from keras_css.training.train_step import TrainStep
+
+
+@keras.saving.register_keras_serializable(package="keras_css")
+class OnlineDistiller(TrainStep, keras.Model):
+    """Trains a cohort of networks together by one method.
+
+    An ordinary Keras model: `compile`, `fit`, `evaluate`, `predict`, `save`.
+    The networks are named `network_a`, `network_b`, ... in the order given.
+
+    Args:
+        networks: List of `MultiBranchNetwork`, any number and mix of depths
+            that the method accepts.
+        method: A `Method` or a name of `METHODS`, default CSS.
+        augmentation: Optional Keras layer that changes training images on the
+            device, inside the compiled step; never used in inference.
+
+    Call arguments:
+        images: Tensor `(B, H, W, channels)`.
+
+    Returns:
+        Dict from network name to its outputs, `{"logits", "features"}`.
+
+    Raises:
+        UserError: If the cohort does not suit the method.
+
+    Example:
+
+    ```python
+    a = MultiBranchNetwork("resnet20", num_classes=10)
+    b = MultiBranchNetwork("resnet14", num_classes=10)
+    distiller = OnlineDistiller([a, b], method="css")
+    distiller.compile(SGD(0.1, momentum=0.9, weight_decay=5e-4))
+    distiller.fit(x, y, batch_size=128, epochs=10)
+    ```
+    """
+
+    def __init__(self, networks, method="css", augmentation=None, **kwargs):
+        super().__init__(**kwargs)
+        networks = list(networks)
+        if len({id(network) for network in networks}) != len(networks):
+            raise UserError(
+                "A cohort needs different networks, received one of them "
+                "twice: make a second one."
+            )
+        if not 1 <= len(networks) <= len(string.ascii_lowercase):
+            raise UserError(
+                "A cohort has 1 to 26 networks. "
+                f"Received: {len(networks)} networks"
+            )
+        self.networks = networks
+        self.method = methods.get(method)
+        self.augmentation = augmentation
+        self.method.meet(self.named_networks)
+        # A weight, so that compiled steps see it change and files keep it.
+        self.epoch = self.add_weight(
+            name="epoch",
+            shape=(),
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+        )
+        self.term_means = None
+        self.accuracy_means = None
+
+    @property
+    def named_networks(self):
+        """Dict from `network_a`, `network_b`, ... to the networks."""
+        letters = string.ascii_lowercase
+        return {f"network_{c}": n for c, n in zip(letters, self.networks)}
+
+    def build(self, input_shape):
+        input_shape = (None, *input_shape[1:])
+        for network in self.networks:
+            if not network.built:
+                network.build(input_shape)
+        # A symbolic call tells the names of all terms and students, and
+        # builds the method's own layers.
+        images = keras.Input(batch_shape=input_shape)
+        labels = keras.Input((), dtype="int32")
+        outputs = {n: net(images) for n, net in self.named_networks.items()}
+        self.method(outputs, labels)
+        terms = [name for name in self.method.term_names if name != "loss"]
+        accuracies = [f"{name}/accuracy" for name in self.method.student_names]
+        self.term_means = NamedMeans(terms, name="terms")
+        self.accuracy_means = NamedMeans(accuracies, name="accuracies")
+        self.built = True
+
+    def call(self, images, training=None):
+        if training and self.augmentation is not None:
+            images = self.augmentation(images, training=True)
+        return {
+            name: network(images, training=training)
+            for name, network in self.named_networks.items()
+        }
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Returns the method's loss and keeps the means of its terms.
+
+        Args:
+            x: Images `(B, H, W, c)`; not used.
+            y: Integer labels `(B,)` or `(B, 1)`.
+            y_pred: What `call` returned.
+            sample_weight: `(B,)` or None.
+            training: Not used.
+
+        Returns:
+            A scalar, losses added by the networks' layers included.
+        """
+        labels = _flat_labels(y)
+        terms = self.method.compute_losses(
+            y_pred, labels, sample_weight, epoch=self.epoch
+        )
+        total = terms["loss"]
+        for extra in self.losses:
+            total = total + ops.sum(extra)
+        self.term_means.update_state(terms, ops.shape(labels)[0])
+        return total
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Updates every student's accuracy and returns all metrics."""
+        labels = _flat_labels(y)
+        students = self.method.students(y_pred)
+        logits = ops.stack(list(students.values()))
+        correct = ops.argmax(logits, axis=-1) == ops.expand_dims(labels, 0)
+        means = ops.mean(ops.cast(correct, "float32"), axis=1)
+        accuracies = {
+            f"{name}/accuracy": means[i] for i, name in enumerate(students)
+        }
+        self.accuracy_means.update_state(accuracies, ops.shape(labels)[0])
+        return self.get_metrics_result()
+
+    def compile(
+        self,
+        optimizer=None,
+        *,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        auto_scale_loss=True,
+    ):
+        """Configures training; the loss and the metrics are the method's.
+
+        Args:
+            optimizer: A Keras optimizer or its name; default
+                `SGD(0.1, momentum=0.9, weight_decay=5e-4)`.
+            run_eagerly: As in `keras.Model.compile`.
+            steps_per_execution: As in `keras.Model.compile`.
+            jit_compile: As in `keras.Model.compile`.
+            auto_scale_loss: As in `keras.Model.compile`.
+        """
+        if optimizer is None:
+            optimizer = SGD(0.1, momentum=0.9, weight_decay=5e-4)
+        super().compile(
+            optimizer=optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        **kwargs,
+    ):
+        """Trains the cohort; arguments as in `keras.Model.fit`.
+
+        The progress line shows the loss and the accuracies of the ensemble,
+        each network and each branch; the returned history holds every term
+        and every student.
+
+        Raises:
+            UserError: If images or labels do not fit.
+        """
+        self._check_and_build(x, y)
+        if isinstance(validation_data, (tuple, list)):
+            self._check_and_build(*validation_data[:2], what="validation")
+        elif validation_data is not None:
+            self._check_and_build(validation_data, None, what="validation")
+        return super().fit(
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=0,
+            callbacks=self._callbacks(callbacks, verbose, EpochCounter()),
+            validation_split=validation_split,
+            validation_data=validation_data,
+            **kwargs,
+        )
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
+        """Measures loss terms and accuracies; arguments as in Keras.
+
+        Changes no weight and no statistic.
+        """
+        inside_fit = isinstance(callbacks, keras.callbacks.CallbackList)
+        if not inside_fit:
+            self._check_and_build(x, y, what="evaluation")
+            callbacks = self._callbacks(callbacks, verbose)
+            verbose = 0
+        return super().evaluate(
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            verbose=verbose,
+            callbacks=callbacks,
+            **kwargs,
+        )
+
+    def predict(self, x, **kwargs):
+        """Returns every student's logits for many images.
+
+        Args:
+            x: Images in any form `keras.Model.predict` takes.
+            **kwargs: As in `keras.Model.predict`.
+
+        Returns:
+            Dict from student name to a NumPy array `(N, C)`.
+        """
+        self._check_and_build(x, None, what="prediction")
+        outputs = super().predict(x, **kwargs)
+        # On the host: the logits of a whole data set need not fit elsewhere.
+        with keras.device("cpu"):
+            students = self.method.students(outputs)
+        return {
+            name: ops.convert_to_numpy(logits)
+            for name, logits in students.items()
+        }
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "networks": [serialize(network) for network in self.networks],
+            "method": serialize(self.method),
+            "augmentation": serialize(self.augmentation),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        restore = keras.saving.deserialize_keras_object
+        parts = ("networks", "method", "augmentation")
+        return cls(**{**config, **{key: restore(config[key]) for key in parts}})
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        for fixed in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            config.pop(fixed, None)
+        return config
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _check_and_build(self, x, y, what="training"):
+        classes = self.networks[0].num_classes
+        shape = check_batch_source(x, y, classes, what)
+        if shape is not None and not self.built:
+            self.build(shape)
+        # Weights made inside a compiled step would make TensorFlow trace the
+        # step a second time, which takes longer than an epoch on digits.
+        if self.built and self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _callbacks(self, callbacks, verbose, *own):
+        given = callbacks or []
+        given = list(given) if isinstance(given, (list, tuple)) else [given]
+        line = [ProgressLine(verbose)] if verbose else []
+        return [*own, *line, *given]
+
+
+def _flat_labels(y):
+    return ops.cast(ops.reshape(y, (-1,)), "int32")

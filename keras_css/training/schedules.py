@@ -1,0 +1,79 @@
+"""Learning-rate schedules: linear warm-up, then steps down."""
+
+import keras
+from keras import ops
+
+from keras_css.errors import UserError
+
+
+@keras.saving.register_keras_serializable(package="keras_css")
+class WarmupMultiStep(keras.optimizers.schedules.LearningRateSchedule):
+    """The reference recipe's learning rate, as a function of the step.
+
+    With e the 1-based epoch of a step: rate * min(1, e / warmup_epochs),
+    times `factor` for every milestone m with e >= m. For 300 epochs the
+    reference has 5 warm-up epochs and milestones 150 and 225.
+
+    Args:
+        learning_rate: The full rate.
+        steps_per_epoch: Steps of one epoch.
+        warmup_epochs: 0 for none.
+        milestones: 1-based epochs from which the rate is `factor` times lower.
+        factor: What a milestone multiplies the rate with.
+        smooth_warmup: Whether the rate climbs with every step instead of
+            every epoch; it then equals the reference's value of an epoch at
+            the epoch's last step.
+
+    Raises:
+        UserError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        learning_rate,
+        steps_per_epoch,
+        warmup_epochs=5,
+        milestones=(150, 225),
+        factor=0.1,
+        smooth_warmup=False,
+    ):
+        if steps_per_epoch < 1:
+            raise UserError(
+                "steps_per_epoch must be at least 1. "
+                f"Received: steps_per_epoch={steps_per_epoch}"
+            )
+        if list(milestones) != sorted(milestones):
+            raise UserError(
+                f"milestones must ascend. Received: milestones={milestones}"
+            )
+        self.learning_rate = learning_rate
+        self.steps_per_epoch = steps_per_epoch
+        self.warmup_epochs = warmup_epochs
+        self.milestones = tuple(milestones)
+        self.factor = factor
+        self.smooth_warmup = smooth_warmup
+
+    def __call__(self, step):
+        # Whole numbers: float32 would misplace a boundary after 2^24 steps.
+        step = ops.cast(step, "int32")
+        epoch = step // self.steps_per_epoch + 1
+        rate = ops.convert_to_tensor(self.learning_rate, "float32")
+        if self.warmup_epochs:
+            if self.smooth_warmup:
+                done = ops.cast(step + 1, "float32") / self.steps_per_epoch
+            else:
+                done = ops.cast(epoch, "float32")
+            rate = rate * ops.minimum(1.0, done / self.warmup_epochs)
+        for milestone in self.milestones:
+            rate = rate * ops.where(epoch >= milestone, self.factor, 1.0)
+        return rate
+
+    def get_config(self):
+        return {
+            "learning_rate": self.learning_rate,
+            "steps_per_epoch": self.steps_per_epoch,
+            "warmup_epochs": self.warmup_epochs,
+            "milestones": list(self.milestones),
+            "factor": self.factor,
+            "smooth_warmup": self.smooth_warmup,
+        }

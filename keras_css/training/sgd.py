@@ -1,0 +1,84 @@
+"""SGD as PyTorch computes it: coupled weight decay, rate outside momentum."""
+
+import keras
+from keras import ops
+
+from keras_css.errors import UserError
+
+
+@keras.saving.register_keras_serializable(package="keras_css")
+class SGD(keras.optimizers.Optimizer):
+    """Stochastic gradient descent in PyTorch's form.
+
+        g <- g + weight_decay * p
+        v <- momentum * v + g
+        p <- p - learning_rate * v          (Nesterov: g + momentum * v)
+
+    Keras' own SGD keeps the learning rate inside the velocity, which differs
+    whenever the rate changes, and its weight decay is decoupled.
+
+    Args:
+        learning_rate: A float or a `LearningRateSchedule`.
+        momentum: In [0, 1).
+        weight_decay: Coupled: added to the gradient of every weight, BatchNorm
+            and biases included; `exclude_from_weight_decay` leaves some out.
+        nesterov: Whether to look ahead.
+        **kwargs: As of `keras.optimizers.Optimizer` (clipping, averaging).
+
+    Raises:
+        UserError: If momentum or weight decay is out of range.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=0.0,
+        nesterov=False,
+        name="sgd",
+        **kwargs,
+    ):
+        # The base class would apply its weight_decay decoupled.
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        if not 0 <= momentum < 1:
+            raise UserError(
+                f"momentum must lie in [0, 1). Received: momentum={momentum}"
+            )
+        if not weight_decay >= 0:
+            raise UserError(
+                "weight_decay must not be negative. "
+                f"Received: weight_decay={weight_decay}"
+            )
+        self.momentum = momentum
+        self.coupled_weight_decay = weight_decay
+        self.nesterov = nesterov
+        self.velocities = None
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        if self.momentum:
+            self.velocities = self.add_optimizer_variables(
+                variables, "velocity"
+            )
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = ops.cast(learning_rate, variable.dtype)
+        step = ops.cast(gradient, variable.dtype)
+        if self.coupled_weight_decay and self._use_weight_decay(variable):
+            step = step + self.coupled_weight_decay * variable
+        if self.momentum:
+            velocity = self.velocities[self._get_variable_index(variable)]
+            moved = self.momentum * velocity + step
+            self.assign(velocity, moved)
+            step = step + self.momentum * moved if self.nesterov else moved
+        self.assign_sub(variable, rate * step)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "weight_decay": self.coupled_weight_decay,
+            "nesterov": self.nesterov,
+        }

@@ -1,0 +1,17 @@
+"""One training step, written for each backend.
+
+`TrainStep` is the one of the running backend. All three do the same: forward
+pass, the loss of `compute_loss`, gradients, the optimizer, the method's own
+state, metrics. They differ because JAX's step is stateless.
+"""
+
+import keras
+
+if keras.backend.backend() == "jax":
+    from keras_css.training.train_step.jax import TrainStep
+elif keras.backend.backend() == "torch":
+    from keras_css.training.train_step.torch import TrainStep
+else:
+    from keras_css.training.train_step.tensorflow import TrainStep
+
+__all__ = ["TrainStep"]
