@@ -10,7 +10,12 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     Momentum 0.9 and epsilon 1e-5 instead of 0.99 and 1e-3, and the running
     variance takes the unbiased estimate, n / (n - 1) times the batch's. The
-    weights, and so saved files, are those of the Keras layer.
+    weights, and so saved files, are those of the Keras layer, of which only
+    the last axis, scale and centre are supported.
+
+    The variance is the mean of squared deviations and the output is
+    `(x - mean) * scale + beta`: E[x^2] - E[x]^2 and folding the mean into beta,
+    as Keras does on some backends, lose digits right where ReLU cuts.
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
@@ -20,21 +25,16 @@ class BatchNorm(keras.layers.BatchNormalization):
         if not (training and self.trainable) or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        mean, variance = ops.moments(x, axes=self._reduction_axes)
+        axes = self._reduction_axes
+        mean = ops.mean(x, axis=axes)
+        centred = x - mean
+        variance = ops.mean(ops.square(centred), axis=axes)
         count = ops.cast(ops.size(x) / ops.size(mean), x.dtype)
         unbiased = variance * (count / ops.maximum(count - 1.0, 1.0))
         self._move(self.moving_mean, mean)
         self._move(self.moving_variance, unbiased)
-        outputs = ops.batch_normalization(
-            x,
-            mean,
-            variance,
-            axis=self.axis,
-            offset=self.beta,
-            scale=self.gamma,
-            epsilon=self.epsilon,
-        )
-        return ops.cast(outputs, self.compute_dtype)
+        scale = ops.rsqrt(variance + self.epsilon) * self.gamma
+        return ops.cast(centred * scale + self.beta, self.compute_dtype)
 
     def _move(self, average, value):
         average.assign(

@@ -18,7 +18,8 @@ class GoldenCase:
     def __init__(self, path):
         with np.load(path, allow_pickle=False) as file:
             self.values = {key: file[key] for key in file.files}
-        self.images = self.values["x_nchw"].transpose(0, 1, 3, 4, 2)
+        images = self.values["x_nchw"].transpose(0, 1, 3, 4, 2)
+        self.images = images.astype(keras.config.floatx())
         self.labels = self.values["y"].astype("int32")
         self.num_classes = int(self.values["config/classes"])
         self.distiller = keras_css.OnlineDistiller(

@@ -31,7 +31,7 @@ def to_torch(value):
 
 def from_torch(value):
     """Returns a PyTorch weight (OIHW, out x in) in Keras' layout."""
-    value = np.asarray(value, "float32")
+    value = np.asarray(value)
     return value.transpose({4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[value.ndim])
 
 
