@@ -12,9 +12,9 @@ from keras_css.training import WarmupMultiStep
 from keras_css.version import __version__
 
 __all__ = [
+    "SGD",
     "MultiBranchNetwork",
     "OnlineDistiller",
-    "SGD",
     "UserError",
     "WarmupMultiStep",
     "__version__",

@@ -21,9 +21,7 @@ BACKBONES = Registry(
         "resnet110_bottleneck": partial(
             CifarResNet, "bottleneck", (12, 12, 12)
         ),
-        "wrn20_8": partial(
-            CifarResNet, "bottleneck", (2, 2, 2), inner_width=8
-        ),
+        "wrn20_8": partial(CifarResNet, "bottleneck", (2, 2, 2), inner_width=8),
     },
 )
 

@@ -18,7 +18,7 @@ def kaiming_normal_fan_out():
 
 
 def convolution(filters, kernel_size, stride=1, name=None):
-    """Returns a bias-free convolution, channels last, no padding at stride 2."""
+    """Returns a convolution without bias; at stride 2 without padding."""
     return keras.layers.Conv2D(
         filters,
         kernel_size,

@@ -250,8 +250,7 @@ class OnlineDistiller(TrainStep, keras.Model):
         Returns:
             Dict from student name to a NumPy array `(N, C)`.
         """
-        self._check_and_build(x, None, what="prediction")
-        outputs = super().predict(x, **kwargs)
+        outputs = self.predict_outputs(x, **kwargs)
         # On the host: the logits of a whole data set need not fit elsewhere.
         with keras.device("cpu"):
             students = self.method.students(outputs)
@@ -259,6 +258,19 @@ class OnlineDistiller(TrainStep, keras.Model):
             name: ops.convert_to_numpy(logits)
             for name, logits in students.items()
         }
+
+    def predict_outputs(self, x, **kwargs):
+        """Returns what the networks put out for many images.
+
+        Args:
+            x: Images in any form `keras.Model.predict` takes.
+            **kwargs: As in `keras.Model.predict`.
+
+        Returns:
+            Dict from network name to `{"logits", "features"}`, NumPy arrays.
+        """
+        self._check_and_build(x, None, what="prediction")
+        return super().predict(x, **kwargs)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

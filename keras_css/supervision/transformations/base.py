@@ -38,8 +38,8 @@ class Transformation:
         limit = self.max_branches
         if limit is not None and num_branches > limit:
             raise UserError(
-                f"{type(self).__name__} tells at most {limit} branches apart, received "
-                f"{num_branches}: use {limit} or fewer, or another "
+                f"{type(self).__name__} tells at most {limit} branches apart, "
+                f"received {num_branches}: use {limit} or fewer, or another "
                 "transformation."
             )
         if feature_shape is not None:

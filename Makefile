@@ -1,0 +1,49 @@
+# Two commands do everything on a machine that has Python 3.11+ and make:
+#   make demo                      set-up, then CSS and its baseline on digits
+#   make test                      set-up, then the tests on installed backends
+# Options:
+#   make demo BACKEND=jax          on another backend (installed if missing)
+#   make test BACKENDS="tensorflow jax torch"   install these and require them
+
+PYTHON ?= python3
+VENV ?= .venv
+BACKEND ?=
+BACKENDS ?=
+
+comma := ,
+empty :=
+space := $(empty) $(empty)
+# TensorFlow is a dependency; the other backends are extras.
+demo_extras := $(filter jax torch,$(BACKEND))
+test_extras := $(sort dev $(filter jax torch,$(BACKENDS)))
+stamp = $(VENV)/.installed$(subst $(space),,$(addprefix -,$(1)))
+install = $(VENV)/bin/python -m pip install --quiet \
+	--constraint constraints.txt --editable \
+	".$(if $(1),[$(subst $(space),$(comma),$(strip $(1)))])"
+
+.PHONY: demo test lint clean
+demo: $(call stamp,$(demo_extras))
+	$(VENV)/bin/python scripts/demo.py \
+		--backend $(or $(BACKEND),tensorflow)
+
+test: $(call stamp,$(test_extras))
+	$(VENV)/bin/python tests/run_backends.py $(BACKENDS)
+
+lint: $(call stamp,dev)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of extras; a second call installs nothing.
+$(sort $(call stamp,$(demo_extras)) $(call stamp,$(test_extras)) \
+		$(call stamp,dev)): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) (a few minutes, once)"
+	$(call install,$(subst -, ,$(patsubst $(VENV)/.installed%,%,$@)))
+	@touch $@

@@ -1,0 +1,13 @@
+"""Accuracy of every student, diversity, figures and the report."""
+
+from keras_css.evaluation.diversity import diversity
+from keras_css.evaluation.students import best_student
+from keras_css.evaluation.students import evaluate_students
+from keras_css.evaluation.students import measure_diversity
+
+__all__ = [
+    "best_student",
+    "diversity",
+    "evaluate_students",
+    "measure_diversity",
+]

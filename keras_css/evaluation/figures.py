@@ -1,0 +1,48 @@
+"""Pictures of a run: how loss and accuracies went."""
+
+COLOURS = ["#1b6ca8", "#d1603d", "#3b8b5a", "#7a4b94", "#a8892c", "#4a4a4a"]
+
+
+def draw_curves(rows, path):
+    """Draws loss and accuracy of each network and the ensemble as a PNG.
+
+    Args:
+        rows: List of dicts, one an epoch, as in `history.csv`.
+        path: Where the PNG goes.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+
+    def draw(axes, name, label, **style):
+        if name in rows[0]:
+            values = [row[name] for row in rows]
+            axes.plot(epochs, values, label=label, **style)
+
+    draw(left, "loss", "train", color=COLOURS[0], linestyle=":")
+    draw(left, "val_loss", "validation", color=COLOURS[0])
+    left.set(xlabel="epoch", ylabel="loss", title="Loss", yscale="log")
+    left.legend()
+
+    ending = "/accuracy"
+    wholes = [
+        name[: -len(ending)]
+        for name in rows[0]
+        if name.endswith(ending)
+        and name.count("/") == 1
+        and not name.startswith("val_")
+    ]
+    for name, colour in zip(sorted(wholes), COLOURS * len(wholes)):
+        draw(right, f"{name}{ending}", None, color=colour, linestyle=":")
+        draw(right, f"val_{name}{ending}", name, color=colour)
+    right.set(
+        xlabel="epoch",
+        ylabel="accuracy",
+        title="Accuracy (dotted: train, solid: validation)",
+    )
+    right.legend()
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)

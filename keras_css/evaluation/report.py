@@ -1,0 +1,132 @@
+"""The run in one page: `report.html`, and the same table for a terminal."""
+
+import base64
+import html
+
+from keras_css.evaluation.students import student_kind
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em;
+       padding: 0 1em; color: #222; }
+table { border-collapse: collapse; margin: 1em 0; }
+th, td { border-bottom: 1px solid #ddd; padding: .3em .9em; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+.best { background: #e8f3ea; }
+img { max-width: 100%; }
+"""
+
+
+def student_table(result):
+    """Returns rows `(student, validation, test)` in the order of cost."""
+    names = sorted(result["test"], key=student_kind)
+    return [
+        (name, result["validation"][name], result["test"][name])
+        for name in names
+    ]
+
+
+def accuracy_lines(result):
+    """Returns the table of all students as lines for a terminal."""
+    lines = [f"{'student':<22}{'validation':>12}{'test':>10}"]
+    for name, validation, test in student_table(result):
+        mark = "  best on validation" if name == result["best_student"] else ""
+        lines.append(f"{name:<22}{validation:>12.4f}{test:>10.4f}{mark}")
+    return lines
+
+
+def comparison_lines(results):
+    """Returns test accuracies of several results as lines for a terminal.
+
+    Args:
+        results: List of `result.json` contents.
+    """
+    names = {name: None for result in results for name in result["test"]}
+    head = "".join(f"{result['method']:>14}" for result in results)
+    lines = [f"{'student':<22}{head}"]
+    for name in sorted(names, key=student_kind):
+        cells = [
+            f"{r['test'][name]:>14.4f}" if name in r["test"] else f"{'-':>14}"
+            for r in results
+        ]
+        lines.append(f"{name:<22}{''.join(cells)}")
+    return lines
+
+
+def diversity_line(result):
+    """Returns the diversity of a result as a line for a terminal."""
+    shown = [
+        f"{name} {value:.3f}"
+        for name, value in result["diversity"].items()
+        if value is not None
+    ]
+    return f"diversity of the branches: {', '.join(shown) or 'one branch'}"
+
+
+def summary_text(result, run_dir):
+    """Returns what a training prints at its end.
+
+    Args:
+        result: The contents of `result.json`.
+        run_dir: The run folder.
+    """
+    selected = result["selected_epoch"]
+    best = result["best_student"]
+    return "\n".join(
+        [
+            *accuracy_lines(result),
+            f"(weights of the last epoch, {result['epochs']}; the epoch that "
+            f"validation prefers, {selected['epoch']}, has test accuracy "
+            f"{selected['test'][best]:.4f} for {best})",
+            diversity_line(result),
+            f"{result['seconds']['total']:.0f} s in all, "
+            f"{result['images_per_second']:.0f} training images/s",
+            f"run folder: {run_dir}",
+        ]
+    )
+
+
+def write_report(path, result, config, curves):
+    """Writes the report: one file with its picture inside.
+
+    Args:
+        path: Where the HTML goes.
+        result: The contents of `result.json`.
+        config: The contents of `config.json`.
+        curves: Path of the PNG with the curves.
+    """
+    rows = "".join(
+        f"<tr{' class=best' if name == result['best_student'] else ''}>"
+        f"<td>{html.escape(name)}</td><td>{validation:.4f}</td>"
+        f"<td>{test:.4f}</td></tr>"
+        for name, validation, test in student_table(result)
+    )
+    facts = {
+        "parameters": ", ".join(
+            f"{name} {count:,}" for name, count in result["parameters"].items()
+        ),
+        "last epoch": result["epochs"],
+        "epoch preferred by validation": result["selected_epoch"]["epoch"],
+        **{f"diversity {k}": v for k, v in result["diversity"].items()},
+        "seconds": f"{result['seconds']['total']:.0f}",
+        **config,
+    }
+    listed = "".join(
+        f"<tr><td>{html.escape(str(key))}</td>"
+        f"<td>{html.escape(str(value))}</td></tr>"
+        for key, value in facts.items()
+    )
+    title = html.escape(
+        f"{result['method']} on {result['dataset']}, {result['backend']}"
+    )
+    picture = base64.b64encode(curves.read_bytes()).decode()
+    path.write_text(
+        f"<!doctype html><meta charset=utf-8><title>{title}</title>"
+        f"<style>{STYLE}</style><h1>{title}</h1>"
+        "<p>Weights of the last epoch. The best student is chosen on "
+        "validation; the test split was looked at once, at the end.</p>"
+        "<table><tr><th>student</th><th>validation</th><th>test</th></tr>"
+        f"{rows}</table>"
+        f'<img alt="loss and accuracy" src="data:image/png;base64,{picture}">'
+        f"<h2>Everything that decided it</h2><table>{listed}</table>",
+        "utf-8",
+    )

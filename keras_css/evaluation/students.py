@@ -1,0 +1,57 @@
+"""How good every student of a cohort is."""
+
+import numpy as np
+
+from keras_css.data.batches import even_batch_size
+from keras_css.evaluation.diversity import diversity
+
+
+def student_kind(name):
+    """Returns 0 for a branch, 1 for a network, 2 for the ensemble: its cost."""
+    if name == "ensemble":
+        return 2
+    return 0 if "/" in name else 1
+
+
+def best_student(accuracies):
+    """Returns the name of the most accurate student, the cheapest of equals.
+
+    Args:
+        accuracies: Dict from student name to validation accuracy.
+    """
+    return min(
+        accuracies, key=lambda name: (-accuracies[name], student_kind(name))
+    )
+
+
+def evaluate_students(distiller, split, batch_size=128):
+    """Measures every student on a split.
+
+    Args:
+        distiller: A built `OnlineDistiller`.
+        split: A `keras_css.data.Split`, not empty.
+        batch_size: Most images a step.
+
+    Returns:
+        Dict from student name to accuracy, a fraction of 1; every image
+        counts the same.
+    """
+    students = distiller.predict(
+        split.images,
+        batch_size=even_batch_size(len(split), batch_size),
+        verbose=0,
+    )
+    return {
+        name: float(np.mean(logits.argmax(axis=-1) == split.labels))
+        for name, logits in students.items()
+    }
+
+
+def measure_diversity(distiller, split, batch_size=128):
+    """Returns `diversity` of the cohort's branches on the images of a split."""
+    size = even_batch_size(len(split), batch_size)
+    outputs = distiller.predict_outputs(
+        split.images, batch_size=size, verbose=0
+    )
+    logits = {name: output["logits"] for name, output in outputs.items()}
+    return diversity(logits, distiller.method.num_classes)

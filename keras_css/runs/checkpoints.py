@@ -1,0 +1,124 @@
+"""Checkpoints after every epoch: the last complete one is always intact."""
+
+import hashlib
+import shutil
+
+import keras
+
+from keras_css.errors import UserError
+from keras_css.runs.folder import write_atomically
+from keras_css.runs.folder import write_json
+
+KEPT = 2
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the distiller after each epoch, and the epoch validation prefers.
+
+    `epoch_0007.weights.h5` holds weights, optimizer and random state after 7
+    epochs, for `--resume`; the last two are kept. `selected_0005...` is a copy
+    of the epoch in which the best student's validation accuracy was highest
+    (the latest of equals). `state.json` is replaced once the new files are
+    whole and names them with their checksums; only then do old ones go.
+
+    Args:
+        folder: The `RunFolder`.
+        state: What `restore` returned, or None for a new run.
+    """
+
+    def __init__(self, folder, state=None):
+        super().__init__()
+        self.folder = folder
+        self.state = state or {"epochs": [], "selected": None}
+
+    def on_epoch_end(self, epoch, logs=None):
+        entry = self._save(epoch + 1)
+        accuracies = [
+            value
+            for name, value in (logs or {}).items()
+            if name.startswith("val_") and name.endswith("/accuracy")
+        ]
+        best = float(max(accuracies))
+        selected = self.state["selected"]
+        if selected is None or best >= selected["accuracy"]:
+            selected = self._select(entry, best)
+        kept = [*self.state["epochs"], entry][-KEPT:]
+        self.state = {"epochs": kept, "selected": selected}
+        write_json(self.folder.checkpoints / "state.json", self.state)
+        named = {entry["file"] for entry in [*kept, selected]}
+        for path in self.folder.checkpoints.glob("*.weights.h5"):
+            if path.name not in named:
+                path.unlink()
+
+    def _save(self, epoch):
+        path = self.folder.checkpoints / f"epoch_{epoch:04d}.weights.h5"
+        write_atomically(path, self.model.save_weights)
+        return {"epoch": epoch, "file": path.name, "sha256": checksum(path)}
+
+    def _select(self, entry, accuracy):
+        name = f"selected_{entry['epoch']:04d}.weights.h5"
+        source = self.folder.checkpoints / entry["file"]
+        write_atomically(
+            self.folder.checkpoints / name,
+            lambda part: shutil.copyfile(source, part),
+        )
+        return {**entry, "file": name, "accuracy": accuracy}
+
+
+def restore(folder, distiller, say):
+    """Loads the last intact checkpoint of a run.
+
+    Args:
+        folder: The `RunFolder`.
+        distiller: Built and compiled like when the checkpoint was written.
+        say: Function that takes a line for the user.
+
+    Returns:
+        `(epochs done, state)`; `(0, None)` if there is no checkpoint.
+
+    Raises:
+        UserError: If there are checkpoints but none is intact.
+    """
+    if not (folder.checkpoints / "state.json").exists():
+        say(f"no checkpoint in {folder.path}: starting from the beginning")
+        return 0, None
+    state = folder.read_json(folder.checkpoints / "state.json")
+    for entry in reversed(state["epochs"]):
+        path = folder.checkpoints / entry["file"]
+        if not path.is_file() or checksum(path) != entry["sha256"]:
+            say(f"checkpoint {path} is damaged: trying the one before it")
+            continue
+        distiller.load_weights(path)
+        say(f"resuming after epoch {entry['epoch']}")
+        known = [e for e in state["epochs"] if e["epoch"] <= entry["epoch"]]
+        selected = state["selected"]
+        if selected and selected["epoch"] > entry["epoch"]:
+            selected = None
+        return entry["epoch"], {"epochs": known, "selected": selected}
+    raise UserError(
+        f"{folder.checkpoints} must hold an intact checkpoint, but all are "
+        "damaged: start a new run."
+    )
+
+
+def load_selected(folder, distiller, state):
+    """Loads the weights of the epoch that validation preferred.
+
+    Returns:
+        The 1-based epoch.
+
+    Raises:
+        UserError: If the file is missing or damaged.
+    """
+    selected = state["selected"]
+    path = folder.checkpoints / selected["file"]
+    if not path.is_file() or checksum(path) != selected["sha256"]:
+        raise UserError(f"{path} must be intact, but is missing or damaged.")
+    distiller.load_weights(path)
+    return selected["epoch"]
+
+
+def checksum(path):
+    """Returns the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

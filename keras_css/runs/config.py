@@ -1,0 +1,194 @@
+"""Everything that decides a run, checked where it enters."""
+
+import ast
+import dataclasses
+import inspect
+
+from keras_css import backbones
+from keras_css.data import DATASETS
+from keras_css.errors import UserError
+from keras_css.methods import METHODS
+from keras_css.registry import unknown_name
+from keras_css.supervision import TRANSFORMATIONS
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """The settings of a run; None means the data set's or method's default.
+
+    Attributes:
+        dataset: A name of `keras_css.data.DATASETS`.
+        data_dir: Where its files are, if it needs any.
+        method: A name of `keras_css.methods.METHODS`.
+        method_options: Dict of arguments of the method.
+        network_a: Backbone of the first network.
+        network_b: Backbone of the second one; `"none"` for a cohort of one.
+        branches: Branches of each network.
+        transformation: A name of `TRANSFORMATIONS`.
+        joint_labels: Whether heads have class x transformation columns.
+        epochs: Epochs of the whole run.
+        batch_size: Images a step.
+        learning_rate: Full rate of SGD.
+        momentum: Of SGD.
+        weight_decay: Coupled, on every weight.
+        warmup_epochs: Epochs of linear warm-up.
+        lr_milestones: 1-based epochs from which the rate is 10 times lower.
+        crop_padding: Pixels for random crops.
+        horizontal_flip: Whether training images are mirrored at random.
+        validation_fraction: Stratified part of train kept for validation.
+        seed: Of weights, order, augmentation and the validation part.
+    """
+
+    dataset: str = "digits"
+    data_dir: str | None = None
+    method: str = "css"
+    method_options: dict = dataclasses.field(default_factory=dict)
+    network_a: str | None = None
+    network_b: str | None = None
+    branches: int | None = None
+    transformation: str | None = None
+    joint_labels: bool | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup_epochs: int | None = None
+    lr_milestones: tuple | None = None
+    crop_padding: int | None = None
+    horizontal_flip: bool | None = None
+    validation_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self):
+        DATASETS.get(self.dataset)
+        METHODS.get(self.method)
+        for key in ("network_a", "network_b"):
+            name = getattr(self, key)
+            if name is not None and not (key == "network_b" and name == "none"):
+                backbones.BACKBONES.get(name)
+        if self.transformation is not None:
+            TRANSFORMATIONS.get(self.transformation)
+        for key, low in (
+            ("branches", 1),
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("warmup_epochs", 0),
+            ("crop_padding", 0),
+            ("seed", 0),
+        ):
+            value = getattr(self, key)
+            if value is not None and value < low:
+                raise UserError(
+                    f"--{key} must be at least {low}, received {value}."
+                )
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1e6:
+            raise UserError(
+                "--learning_rate must be a positive number, received "
+                f"{self.learning_rate}."
+            )
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(
+                "--validation_fraction must lie between 0 and 1 (the best "
+                "student is chosen on that part), received "
+                f"{self.validation_fraction}."
+            )
+
+    def complete(self, recipe):
+        """Returns a copy in which no setting is None.
+
+        Args:
+            recipe: The `Recipe` of the data set.
+        """
+        network = METHODS.get(self.method).network_defaults
+        epochs = self.epochs or recipe.epochs
+        defaults = {
+            **dataclasses.asdict(recipe),
+            "branches": network["num_branches"],
+            "transformation": network["transformation"],
+            "joint_labels": network["joint_labels"],
+            # The reference recipe: 5, 150 and 225 of 300 epochs.
+            "warmup_epochs": min(5, epochs // 10),
+            "lr_milestones": (max(1, epochs // 2), max(1, 3 * epochs // 4)),
+        }
+        missing = {
+            key: value
+            for key, value in defaults.items()
+            if getattr(self, key) is None
+        }
+        return dataclasses.replace(self, **missing)
+
+    def to_json(self):
+        """Returns a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values):
+        """Returns the configuration of such a dict.
+
+        Raises:
+            UserError: If the dict does not fit, for example a damaged file.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise UserError(
+                f"A run's configuration must have known settings, received "
+                f"{', '.join(unknown)}: was it written by another version?"
+            )
+        values = dict(values)
+        if values.get("lr_milestones") is not None:
+            values["lr_milestones"] = tuple(values["lr_milestones"])
+        return cls(**values)
+
+
+def parse_method_options(method, assignments):
+    """Returns the method's arguments from `name=value` texts.
+
+    Args:
+        method: A name of `METHODS`.
+        assignments: List of texts such as `"variant=detached"`.
+
+    Returns:
+        Dict of values of the type of the argument's default.
+
+    Raises:
+        UserError: If a name is no argument of the method, or a value is of
+            another type.
+    """
+    parameters = inspect.signature(METHODS.get(method)).parameters
+    known = {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    options = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise UserError(
+                "--method_option must have the form name=value, received "
+                f"'{assignment}'."
+            )
+        if name not in known:
+            raise unknown_name(f"option of method {method}", name, known)
+        options[name] = _typed(name, text, known[name])
+    return options
+
+
+def _typed(name, text, default):
+    if isinstance(default, str):
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = None
+    number = isinstance(default, float) and isinstance(value, int)
+    if number and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise UserError(
+            f"Option {name} must be a {type(default).__name__} such as "
+            f"{default}, received '{text}'."
+        )
+    return value

@@ -1,0 +1,110 @@
+"""The run folder: what a training leaves on disk, and where."""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+from keras_css.errors import UserError
+
+
+class RunFolder:
+    """Paths of one run, and how its files are written.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.csv"
+        self.result = self.path / "result.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.models = self.path / "models"
+        self.figures = self.path / "figures"
+        self.logs = self.path / "logs"
+        self.report = self.path / "report.html"
+
+    def refuse_if_used(self):
+        """Raises `UserError` unless a new run may begin here."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(
+                f"--run_dir must be a folder, but '{self.path}' is a file: "
+                "name another place."
+            )
+        if self.config.exists():
+            raise UserError(
+                f"--run_dir must be new, but '{self.path}' already holds a "
+                "run: choose another folder, or continue it with --resume."
+            )
+        if self.path.exists() and any(self.path.iterdir()):
+            raise UserError(
+                f"--run_dir must be new or empty, but '{self.path}' holds "
+                "other files: choose another folder."
+            )
+
+    def create(self):
+        """Makes the folder and its rooms."""
+        for room in (self.path, self.checkpoints, self.models, self.figures):
+            try:
+                room.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(
+                    f"--run_dir must be a place that can be written, but "
+                    f"'{room}' cannot be made: {error.strerror}."
+                ) from error
+
+    def read_json(self, path):
+        """Returns the contents of one of the run's JSON files.
+
+        Raises:
+            UserError: If it is missing or damaged.
+        """
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(
+                f"'{self.path}' must be the folder of a run, but has no "
+                f"{path.name}: check --run_dir."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path} must be a JSON file written by a run, but cannot be "
+                f"read: {error}"
+            ) from error
+
+
+def new_run_dir(parent, stem):
+    """Returns `parent/stem-1`, or the next number that is free."""
+    number = 1
+    while (pathlib.Path(parent) / f"{stem}-{number}").exists():
+        number += 1
+    return pathlib.Path(parent) / f"{stem}-{number}"
+
+
+def write_atomically(path, write):
+    """Writes a file so that it is whole or not there at all.
+
+    Args:
+        path: Where the file belongs.
+        write: Function that writes to the path it is given, which has the
+            same ending and lies in the same folder.
+    """
+    path = pathlib.Path(path)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
+    part = folder / path.name
+    try:
+        write(part)
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_json(path, value):
+    """Writes a JSON file atomically; NaN and infinity are refused."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(text, "utf-8"))

@@ -1,0 +1,88 @@
+"""One row an epoch: `history.csv` and TensorBoard."""
+
+import csv
+import time
+
+import keras
+
+from keras_css.runs.folder import write_atomically
+
+
+class History(keras.callbacks.Callback):
+    """Keeps the rows of all epochs on disk, those before a resume included.
+
+    Attributes:
+        rows: List of dicts: `epoch` (1-based), `seconds` (training and
+            validation), `learning_rate` (of the epoch's last step), then
+            every metric.
+
+    Args:
+        folder: The `RunFolder`.
+        epochs_done: Rows of an earlier part of the run to keep.
+    """
+
+    def __init__(self, folder, epochs_done=0):
+        super().__init__()
+        self.folder = folder
+        self.rows = read_history(folder.history)[:epochs_done]
+        self.writer = None
+
+    def on_train_begin(self, logs=None):
+        # Imported here: it imports PyTorch where that is installed.
+        from tensorboardX import SummaryWriter
+
+        self.writer = SummaryWriter(
+            str(self.folder.logs), purge_step=len(self.rows) + 1
+        )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        optimizer = self.model.optimizer
+        rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        self.rows.append(
+            {
+                "epoch": epoch + 1,
+                "seconds": round(time.perf_counter() - self.began, 3),
+                "learning_rate": float(rate),
+                **{name: metrics[name] for name in sorted(metrics)},
+            }
+        )
+        write_atomically(self.folder.history, self._write)
+        for name, value in self.rows[-1].items():
+            if name != "epoch":
+                tag = _tensorboard_tag(name)
+                self.writer.add_scalar(tag, value, epoch + 1)
+        self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        self.writer.close()
+
+    def _write(self, path):
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def read_history(path):
+    """Returns the rows of a `history.csv`, [] if there is none."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [
+            {
+                name: int(value) if name == "epoch" else float(value)
+                for name, value in row.items()
+            }
+            for row in csv.DictReader(file)
+        ]
+
+
+def _tensorboard_tag(name):
+    """Puts training and validation under one heading each."""
+    if name.startswith("val_"):
+        return f"validation/{name[4:]}"
+    return f"train/{name}"

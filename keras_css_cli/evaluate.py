@@ -1,0 +1,42 @@
+"""Measure every student of a finished run again, from its saved networks.
+
+Prints validation and test accuracy of each student and the diversity of the
+branches. Works on any backend, whichever trained the run. Example:
+
+  python scripts/evaluate.py --run_dir runs/digits-css-tensorflow-1
+"""
+
+import json
+
+from absl import flags
+
+from keras_css_cli.command import UsageError
+from keras_css_cli.command import use_backend
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
+flags.DEFINE_string("data_dir", None, "Where the data are now, if they moved.")
+flags.DEFINE_string("backend", None, "Keras backend: tensorflow, jax or torch.")
+flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
+
+
+def run():
+    """Evaluates as the flags say."""
+    if not FLAGS.run_dir:
+        raise UsageError("--run_dir must name the folder of a finished run.")
+    use_backend(FLAGS.backend)
+
+    from keras_css.evaluation.report import accuracy_lines
+    from keras_css.evaluation.report import diversity_line
+    from keras_css.runs.evaluate import evaluate
+    from keras_css.runs.evaluate import largest_change
+
+    found = evaluate(FLAGS.run_dir, FLAGS.data_dir)
+    if FLAGS.json:
+        print(json.dumps(found, indent=2))
+        return
+    print("\n".join(accuracy_lines(found)))
+    print(diversity_line(found))
+    change = largest_change(found, found["stored"])
+    print(f"largest change against result.json: {change:.4f}")

@@ -1,0 +1,28 @@
+"""The console command `keras-css`: one word chooses what to do."""
+
+import sys
+
+from keras_css_cli.command import run_command
+from keras_css_cli.command import unknown_word
+
+COMMANDS = {
+    "train": "train a cohort and leave a run folder",
+    "evaluate": "measure a finished run again",
+    "demo": "css and independent side by side on scikit-learn's digits",
+}
+
+
+def main():
+    """Runs `keras-css COMMAND [flags]` and exits with its code."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("--help", "-h", "help"):
+        print("usage: keras-css COMMAND [flags]\n")
+        for command, purpose in COMMANDS.items():
+            print(f"  {command:<10} {purpose}")
+        print("\nkeras-css COMMAND --help lists the flags of a command.")
+        sys.exit(0)
+    if name not in COMMANDS:
+        error = unknown_word("command", name, COMMANDS)
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(run_command(name, sys.argv[1:], f"keras-css {name}"))

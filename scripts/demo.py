@@ -1,0 +1,8 @@
+"""Entry point of `keras-css demo`; see keras_css_cli/demo.py."""
+
+import sys
+
+from keras_css_cli.command import run_command
+
+if __name__ == "__main__":
+    sys.exit(run_command("demo", sys.argv, "python scripts/demo.py"))

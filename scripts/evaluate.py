@@ -1,0 +1,8 @@
+"""Entry point of `keras-css evaluate`; see keras_css_cli/evaluate.py."""
+
+import sys
+
+from keras_css_cli.command import run_command
+
+if __name__ == "__main__":
+    sys.exit(run_command("evaluate", sys.argv, "python scripts/evaluate.py"))
