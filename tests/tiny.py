@@ -1,0 +1,56 @@
+"""A backbone small enough that every test compiles in seconds."""
+
+import keras
+import numpy as np
+
+import keras_css
+from keras_css.backbones import Backbone
+from keras_css.backbones.batch_norm import BatchNorm
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class TinyBackbone(Backbone):
+    """Two convolutions with BatchNorm, 8 and 6 filters, one in the trunk."""
+
+    feature_dim = 6
+
+    def __init__(self, split=1):
+        super().__init__(split)
+
+    def stages(self):
+        return [
+            keras.Sequential(
+                [
+                    keras.layers.Conv2D(filters, 3, padding="same"),
+                    BatchNorm(),
+                    keras.layers.ReLU(),
+                ]
+            )
+            for filters in (8, self.feature_dim)
+        ]
+
+
+def network(num_classes=4, **options):
+    """Returns an unbuilt network of the tiny backbone."""
+    return keras_css.MultiBranchNetwork(
+        TinyBackbone(), num_classes=num_classes, **options
+    )
+
+
+def cohort(method="css", count=2, num_classes=4, optimizer=None, **options):
+    """Returns a compiled distiller of tiny networks."""
+    keras.utils.set_random_seed(0)
+    networks = [network(num_classes, **options) for _ in range(count)]
+    distiller = keras_css.OnlineDistiller(networks, method=method)
+    distiller.compile(optimizer or keras_css.SGD(0.05, weight_decay=5e-4))
+    return distiller
+
+
+def images(count=12, num_classes=4, size=8, seed=0):
+    """Returns images whose class can be seen, and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count, dtype="int32") % num_classes
+    x = rng.normal(0, 0.3, (count, size, size, 1))
+    for i, label in enumerate(labels):
+        x[i, label * 2 : label * 2 + 2] += 1.0
+    return x.astype("float32"), labels
