@@ -73,7 +73,7 @@ def test_none_changes_nothing_for_any_number_of_branches():
 
 @pytest.mark.parametrize("name", ["corner_erase", "feature_rotation"])
 def test_a_fifth_branch_is_refused_never_repeated(name):
-    with pytest.raises(UserError, match="at most 4 branches.*received 5"):
+    with pytest.raises(UserError, match=r"at most 4 branches.*received 5"):
         tiny.network(num_branches=5, transformation=name)
 
 
@@ -88,7 +88,7 @@ def test_branches_of_every_transformation_differ(name):
 
 
 def test_maps_without_a_corner_and_too_few_channels_are_refused():
-    with pytest.raises(UserError, match="at least 4x4.*received 3x6"):
+    with pytest.raises(UserError, match=r"at least 4x4.*received 3x6"):
         tiny.network().build((None, 3, 6, 1))
     network = tiny.network(num_branches=9, transformation="channel_group_drop")
     with pytest.raises(UserError, match="9 groups, received 8 channels"):
@@ -157,5 +157,5 @@ def test_plain_heads_keep_their_labels_and_columns():
     assert targets.tolist() == [[1, 1, 1], [-1, -1, -1]]
     own = keras.ops.convert_to_numpy(class_logits(logits, 5))
     np.testing.assert_array_equal(own, logits)
-    with pytest.raises(ValueError, match="4 .plain. or 12 .joint. columns"):
+    with pytest.raises(ValueError, match=r"4 .plain. or 12 .joint. columns"):
         class_logits(logits, 4)

@@ -109,7 +109,10 @@ class RunConfig:
             "joint_labels": network["joint_labels"],
             # The reference recipe: 5, 150 and 225 of 300 epochs.
             "warmup_epochs": min(5, epochs // 10),
-            "lr_milestones": (max(1, epochs // 2), max(1, 3 * epochs // 4)),
+            "lr_milestones": (
+                max(2, (epochs + 1) // 2),
+                max(3, 3 * epochs // 4),
+            ),
         }
         missing = {
             key: value

@@ -1,0 +1,260 @@
+"""train.py and evaluate.py as a user types them, on real digits."""
+
+import csv
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from npz_file import npz
+
+QUICK = (
+    *("--dataset", "digits", "--network_a", "resnet8", "--network_b"),
+    *("resnet8", "--branches", "2", "--epochs", "3"),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(command, tmp_path_factory):
+    """A short but complete run, and what the command printed."""
+    place = tmp_path_factory.mktemp("place")
+    done = command("scripts/train.py", *QUICK, cwd=place)
+    assert done.returncode == 0, done.stderr
+    return place, done.stdout
+
+
+def only_run(place):
+    (run,) = (place / "runs").iterdir()
+    return run
+
+
+def test_the_run_folder_is_complete(trained):
+    place, printed = trained
+    run = only_run(place)
+    assert run.name == f"digits-css-{keras.backend.backend()}-1"
+    for name in (
+        *("config.json", "history.csv", "result.json", "report.html"),
+        *("models/network_a.keras", "models/network_b.keras"),
+        *("figures/curves.png", "checkpoints/state.json"),
+    ):
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "logs").glob("events.out.tfevents.*"))
+    assert not list(run.rglob(".part-*")), "temporary folders left behind"
+    assert f"run folder: {run.relative_to(place)}" in printed
+    assert "diversity of the branches: released_all" in printed
+
+
+def test_the_result_says_what_the_design_promises(trained):
+    place, printed = trained
+    run = only_run(place)
+    result = json.loads((run / "result.json").read_text())
+    assert set(result) == {
+        *("method", "dataset", "backend", "seed", "epochs", "parameters"),
+        *("validation", "test", "diversity", "best_student"),
+        *("selected_epoch", "seconds", "images_per_second"),
+    }
+    students = {
+        *(f"network_{n}/branch_{i}" for n in "ab" for i in range(2)),
+        *("network_a", "network_b", "ensemble"),
+    }
+    selected = result["selected_epoch"]
+    for part in ("validation", "test"):
+        for accuracies in (result[part], selected[part]):
+            assert set(accuracies) == students
+            assert all(0 <= a <= 1 for a in accuracies.values())
+    best = max(result["validation"].values())
+    assert result["validation"][result["best_student"]] == best
+    assert result["test"]["ensemble"] > 0.5, "three epochs on digits"
+    assert f"{result['test']['ensemble']:.4f}" in printed
+    with open(run / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    by_epoch = [
+        max(
+            float(value)
+            for name, value in row.items()
+            if name.startswith("val_") and name.endswith("/accuracy")
+        )
+        for row in rows
+    ]
+    assert by_epoch[selected["epoch"] - 1] == max(by_epoch)
+    # The last row was measured by the training, result.json by itself.
+    last = float(rows[-1]["val_ensemble/accuracy"])
+    assert result["validation"]["ensemble"] == pytest.approx(last, abs=1e-6)
+
+
+def test_evaluate_finds_the_same_numbers(trained, command):
+    place, _ = trained
+    run = only_run(place)
+    done = command("scripts/evaluate.py", "--run_dir", run, "--json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    result = json.loads((run / "result.json").read_text())
+    assert found["test"] == result["test"]
+    assert found["validation"] == result["validation"]
+    for name, value in result["diversity"].items():
+        assert found["diversity"][name] == pytest.approx(value, abs=1e-4)
+
+
+def test_the_folder_of_a_run_is_never_used_again(trained, refused):
+    place, _ = trained
+    run = only_run(place)
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    error = refused("scripts/train.py", *QUICK, "--run_dir", run, cwd=place)
+    assert "already holds a run" in error
+    after = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    assert after == before
+
+
+def final_weights(run):
+    found = {}
+    for name in ("network_a", "network_b"):
+        network = keras.saving.load_model(run / "models" / f"{name}.keras")
+        for i, variable in enumerate(network.variables):
+            found[name, i] = keras.ops.convert_to_numpy(variable)
+    return found
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(trained, command):
+    """As if killed after two of three epochs.
+
+    JAX repeats exactly on a CPU; the others sum in an order that varies.
+    """
+    place, _ = trained
+    whole, part = only_run(place), place / "part"
+    shutil.copytree(whole, part)
+    forget_after_epoch(part, 2)
+    shutil.rmtree(part / "models")
+    done = command("scripts/train.py", "--run_dir", part, "--resume", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "resuming after epoch 2" in done.stdout
+    rows = [read_rows(run) for run in (whole, part)]
+    results = [
+        json.loads((run / "result.json").read_text()) for run in (whole, part)
+    ]
+    expected, found = final_weights(whole), final_weights(part)
+    assert set(expected) == set(found)
+    if keras.backend.backend() == "jax":
+        for key, value in expected.items():
+            np.testing.assert_array_equal(found[key], value)
+        for key in ("validation", "test", "diversity", "selected_epoch"):
+            assert results[0][key] == results[1][key]
+        assert without_seconds(rows[0]) == without_seconds(rows[1])
+    else:
+        assert rows[0][:2] == rows[1][:2]
+        loss = [float(row[2]["loss"]) for row in rows]
+        assert loss[1] == pytest.approx(loss[0], rel=0.05)
+        assert loss[1] < float(rows[1][1]["loss"])
+    again = command(
+        "scripts/train.py", "--run_dir", part, "--resume", cwd=place
+    )
+    assert again.returncode == 0
+    assert "is complete" in again.stdout
+
+
+def read_rows(run):
+    with open(run / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_seconds(rows):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="promised for JAX on a CPU only"
+)
+def test_the_same_seed_repeats_exactly(trained, command):
+    place, _ = trained
+    again = place / "again"
+    done = command("scripts/train.py", *QUICK, "--run_dir", again, cwd=place)
+    assert done.returncode == 0, done.stderr
+    first, second = only_run(place), again
+    assert without_seconds(read_rows(first)) == without_seconds(
+        read_rows(second)
+    )
+    expected, found = final_weights(first), final_weights(second)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value)
+
+
+def forget_after_epoch(run, epoch):
+    """Leaves a run as if it had been killed right after an epoch."""
+    (run / "result.json").unlink()
+    state = json.loads((run / "checkpoints/state.json").read_text())
+    kept = [e for e in state["epochs"] if e["epoch"] <= epoch]
+    assert kept, "the checkpoint of that epoch is gone"
+    if state["selected"]["epoch"] > epoch:
+        state["selected"] = {**kept[-1], "accuracy": 0.0}
+    state["epochs"] = kept
+    (run / "checkpoints/state.json").write_text(json.dumps(state))
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    trained, command
+):
+    place, _ = trained
+    part = place / "damaged"
+    shutil.copytree(only_run(place), part)
+    (part / "result.json").unlink()
+    newest = part / "checkpoints" / "epoch_0003.weights.h5"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    done = command("scripts/train.py", "--run_dir", part, "--resume", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "epoch_0003.weights.h5 is damaged" in done.stdout
+    assert "resuming after epoch 2" in done.stdout
+    assert (part / "result.json").exists()
+
+
+def test_resume_without_a_run_begins_one_and_says_so(command, tmp_path):
+    done = command(
+        "scripts/train.py",
+        *(*QUICK[:-1], "1", "--method", "independent"),
+        *("--run_dir", tmp_path / "new", "--resume"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "starting from the beginning" in done.stdout
+    result = json.loads((tmp_path / "new" / "result.json").read_text())
+    assert result["diversity"]["released_all"] is not None
+
+
+def test_a_users_own_npz_and_a_single_network(command, tmp_path):
+    path = npz(tmp_path / "mine.npz")
+    done = command(
+        "scripts/train.py",
+        *("--dataset", "npz", "--data_dir", path, "--network_a", "resnet8"),
+        *("--network_b", "none", "--method", "independent", "--epochs", "1"),
+        *("--run_dir", tmp_path / "run"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert set(result["test"]) == {"network_a", "network_a/branch_0"}
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "data:image/png" in report
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+    command, refused, tmp_path
+):
+    """The rate is sane for one epoch of warm-up and absurd after it."""
+    path = npz(tmp_path / "mine.npz")
+    flags = (
+        *("--dataset", "npz", "--data_dir", path, "--network_a", "resnet8"),
+        *("--network_b", "resnet8", "--batch_size", "8", "--epochs", "4"),
+        *("--learning_rate", "900000", "--warmup_epochs", "3000000"),
+        *("--weight_decay", "1e38", "--run_dir", tmp_path / "run"),
+    )
+    error = refused("scripts/train.py", *flags, cwd=tmp_path)
+    assert "became" in error and "epoch" in error and "step" in error
+    assert not (tmp_path / "run" / "result.json").exists()
+    state = tmp_path / "run" / "checkpoints" / "state.json"
+    if state.exists():
+        entries = json.loads(state.read_text())["epochs"]
+        for entry in entries:
+            assert (pathlib.Path(state.parent) / entry["file"]).exists()

@@ -1,0 +1,111 @@
+"""Wrong flags and bad data: one line, exit code 2, nothing written."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from absl import flags as absl_flags
+from npz_file import npz
+
+from keras_css_cli.command import run_command
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Returns `refused(*flags)`: runs train in an empty folder, in process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags):
+        absl_flags.FLAGS.unparse_flags()
+        for name in absl_flags.FLAGS:
+            absl_flags.FLAGS[name].unparse()
+        argv = ["train.py", *map(str, flags)]
+        assert run_command("train", argv, "train.py") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        return line
+
+    return run
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--dataset", "digit"], ["dataset 'digit'", "did you mean digits"]),
+        (["--method", "cs"], ["method 'cs'", "did you mean css"]),
+        (["--network_a", "resnet21"], ["backbone", "did you mean resnet"]),
+        (["--transformation", "corner"], ["Unknown transformation 'corner'"]),
+        (["--branches", "5"], ["at most 4 branches", "received 5"]),
+        (["--branches", "0"], ["--branches must be at least 1"]),
+        (["--epochs", "many"], ["epochs"]),
+        (["--learning_rate", "-1"], ["--learning_rate", "positive"]),
+        (["--method_option", "variant=x"], ["variant of CSS 'x'"]),
+        (["--method_option", "heat=3"], ["option of method css 'heat'"]),
+        (["--method_option", "temperature=hot"], ["must be a float"]),
+        (["--resume"], ["--resume needs --run_dir"]),
+        (["--run_dri", "x"], ["Unknown command line flag", "run_dir"]),
+        (["digits"], ["flags must begin with --"]),
+        (["--dataset", "npz"], ["needs --data_dir"]),
+        (["--dataset", "npz", "--data_dir", "nowhere.npz"], ["nowhere.npz"]),
+    ],
+)
+def test_a_wrong_flag_gets_one_line_and_writes_nothing(
+    refused, tmp_path, flags, words
+):
+    error = refused(*flags)
+    for word in words:
+        assert word in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"x_train": np.zeros((40, 8, 8), "uint8")}, "rank 4"),
+        ({"x_train": np.zeros((40, 8, 8, 3), "float32")}, "must be uint8"),
+        ({"y_train": np.zeros(40)}, "must be integers"),
+        ({"y_train": np.full(40, 7)}, "must lie in [0, 3]"),
+        ({"y_train": np.full(40, -1)}, "must not be negative"),
+        ({"y_train": np.zeros(39, int)}, "40 images and 39 labels"),
+        ({"x_test": np.zeros((8, 9, 9, 3), "uint8")}, "images of one shape"),
+        ({"classes": np.array([{}], object)}, "cannot be read"),
+    ],
+)
+def test_bad_images_and_labels_get_one_line(refused, tmp_path, changes, words):
+    path = npz(tmp_path / "bad.npz", **changes)
+    error = refused(
+        *("--dataset", "npz", "--data_dir", path, "--run_dir", "run"),
+    )
+    assert words in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_an_unknown_backend_is_refused_by_the_console_command(tmp_path):
+    """In a process of its own, as installed; Keras need not even start."""
+    command = shutil.which(
+        "keras-css", path=pathlib.Path(sys.executable).parent
+    )
+    done = subprocess.run(
+        [command, "train", "--backend", "jaxx"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: Unknown backend 'jaxx': did you mean jax? "
+        "Known: tensorflow, jax, torch.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    wrong = subprocess.run(
+        [command, "trian"], capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2
+    assert "did you mean train" in wrong.stderr

@@ -1,0 +1,83 @@
+"""The code in the documents is run as it stands there."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+import tiny
+
+import keras_css
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def python_blocks(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def readme(tmp_path, monkeypatch):
+    """The README's program, working in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    (program,) = python_blocks("README.md")
+    lines = [line for line in program.splitlines() if line.strip()]
+    assert len(lines) <= 23, "twenty lines and imports"
+    return program
+
+
+def check(names):
+    predictions = names["distiller"].predict(names["x_test"], verbose=0)
+    correct = predictions["ensemble"].argmax(axis=-1) == names["y_test"]
+    assert correct.mean() > 0.85, "the last 397 digits are by other writers"
+    loaded = keras.saving.load_model("digits.keras")
+    again = loaded.predict(names["x_test"], verbose=0)
+    np.testing.assert_allclose(
+        again["ensemble"], predictions["ensemble"], atol=1e-4
+    )
+
+
+def test_twenty_lines_with_arrays(readme):
+    names = {}
+    exec(compile(readme, "README.md", "exec"), names)
+    check(names)
+
+
+def test_twenty_lines_with_a_tf_data_dataset(readme):
+    program = readme.replace(
+        "import keras_css\n", "import keras_css\nimport tensorflow as tf\n", 1
+    )
+    program, count = re.subn(
+        r"x_train, y_train, batch_size=64, epochs=8, validation_data=\(x_test, "
+        r"y_test\)",
+        "tf.data.Dataset.from_tensor_slices((x_train, y_train))"
+        ".shuffle(1400, seed=0).batch(64, drop_remainder=True), epochs=8, "
+        "validation_data=tf.data.Dataset.from_tensor_slices((x_test, y_test))"
+        ".batch(100)",
+        program,
+    )
+    assert count == 1
+    names = {}
+    exec(compile(program, "README.md", "exec"), names)
+    check(names)
+
+
+def test_the_document_on_extending_holds(tmp_path):
+    names = {"keras_css": keras_css}
+    for block in python_blocks("docs/extending.md"):
+        exec(compile(block, "docs/extending.md", "exec"), names)
+    distiller = tiny.cohort(
+        names["TeachTheSecond"](), transformation=names["ShiftRight"]()
+    )
+    x, y = tiny.images(16)
+    history = distiller.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+    assert np.isfinite(history["network_b/kd"]).all()
+    distiller.save(tmp_path / "own.keras")
+    loaded = keras.saving.load_model(tmp_path / "own.keras")
+    np.testing.assert_allclose(
+        loaded.predict(x, verbose=0)["ensemble"],
+        distiller.predict(x, verbose=0)["ensemble"],
+        atol=1e-5,
+    )
