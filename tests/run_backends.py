@@ -1,19 +1,58 @@
-"""Runs the tests on every installed backend, one process a backend.
+"""Runs the tests on every installed backend, as many at a time as cores.
 
     python tests/run_backends.py [BACKEND ...]
 
 Named backends must run: one that is not installed is an error. Without names
 every installed backend runs and the others are named. Tests marked `once` do
-not depend on the backend and run a single time.
+not depend on the backend and run with the first one only.
 """
 
 import importlib.util
 import os
+import pathlib
+import re
 import subprocess
 import sys
+import tempfile
 import time
 
 BACKENDS = ("tensorflow", "jax", "torch")
+SECONDS_BETWEEN_SIGNS = 30
+
+
+class BackendRun:
+    """pytest on one backend, its output kept until it ends."""
+
+    def __init__(self, backend, once, log):
+        self.backend = backend
+        self.began = time.monotonic()
+        self.log = log
+        marks = [] if once else ["-m", "not once"]
+        with open(log, "wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", *marks],
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": backend,
+                    "TF_CPP_MIN_LOG_LEVEL": "2",
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def text(self):
+        return self.log.read_text("utf-8", "replace")
+
+    def sign_of_life(self):
+        done = re.findall(r"\[ *(\d+%)\]", self.text())
+        return f"{self.backend} {done[-1] if done else 'starting'}"
+
+    def summary(self):
+        """Returns the line that says how it went; pytest exits 0 if all did."""
+        code = self.process.returncode
+        outcome = "passed" if code == 0 else f"FAILED (pytest exit {code})"
+        seconds = time.monotonic() - self.began
+        return f"{self.backend}: {outcome} in {seconds:.0f} s"
 
 
 def main(required):
@@ -21,35 +60,41 @@ def main(required):
     if unknown:
         print(f"error: unknown backends {unknown}; known: {list(BACKENDS)}")
         return 2
+    with tempfile.TemporaryDirectory() as logs:
+        return run_all(required, pathlib.Path(logs))
+
+
+def run_all(required, logs):
+    """Runs all installed backends; returns the exit code."""
     installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
-    missing = [b for b in BACKENDS if b not in installed]
-    report, failed = [], False
-    for i, backend in enumerate(installed):
-        print(f"== {backend}", flush=True)
-        began = time.monotonic()
-        marks = [] if i == 0 else ["-m", "not once"]
-        code = subprocess.run(
-            [sys.executable, "-m", "pytest", *marks],
-            env={
-                **os.environ,
-                "KERAS_BACKEND": backend,
-                "TF_CPP_MIN_LOG_LEVEL": "2",
-            },
-            check=False,
-        ).returncode
-        seconds = time.monotonic() - began
-        outcome = "passed" if code == 0 else f"FAILED (pytest exit {code})"
-        report.append(f"{backend}: {outcome} in {seconds:.0f} s")
-        failed = failed or code != 0
-    for backend in missing:
-        hint = f'make test BACKENDS="{backend}" installs it'
-        if backend in required:
-            failed = True
-            hint = "it was required"
-        report.append(f"{backend}: NOT RUN, not installed ({hint})")
-    print("== backends")
-    print("\n".join(report), flush=True)
-    return 1 if failed or not installed else 0
+    waiting = list(installed)
+    running, report, failed = [], [], not installed
+    told = time.monotonic()
+    while waiting or running:
+        while waiting and len(running) < max(1, os.cpu_count() or 1):
+            backend = waiting.pop(0)
+            once = backend == installed[0]
+            running.append(BackendRun(backend, once, logs / backend))
+        time.sleep(0.5)
+        for run in [r for r in running if r.process.poll() is not None]:
+            running.remove(run)
+            print(f"\n== {run.backend}\n{run.text()}", flush=True)
+            report.append(run.summary())
+            failed = failed or run.process.returncode != 0
+        if running and time.monotonic() - told > SECONDS_BETWEEN_SIGNS:
+            told = time.monotonic()
+            print(
+                f"tests: {', '.join(r.sign_of_life() for r in running)}",
+                flush=True,
+            )
+    for backend in BACKENDS:
+        if backend not in installed:
+            hint = f'make test BACKENDS="{backend}" installs it'
+            if backend in required:
+                failed, hint = True, "it was required"
+            report.append(f"{backend}: NOT RUN, not installed ({hint})")
+    print("== backends\n" + "\n".join(report), flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

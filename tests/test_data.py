@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tiny
 
 from keras_css import UserError
 from keras_css.data import DATASETS
@@ -11,6 +12,7 @@ from keras_css.data import channel_statistics
 from keras_css.data import split_off_validation
 from keras_css.data.augmentation import PadAndCrop
 from keras_css.data.augmentation import augmentation
+from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
 from keras_css.data.batches import even_batch_size
 
@@ -71,22 +73,47 @@ def test_channel_statistics_are_those_of_the_pixels():
 
 @pytest.mark.once
 def test_batches_depend_on_seed_and_epoch_alone():
-    split = numbered(20)
-    batches = TrainingBatches(split, 6, seed=3)
+    batches = TrainingBatches(numbered(20), 6, seed=3)
 
-    def epoch(source):
-        found = [source[i][0][:, 0, 0, 0].tolist() for i in range(len(source))]
-        source.on_epoch_end()
-        return found
+    def epoch(number, source=batches):
+        source.shuffle(number)
+        return [source[i][0][:, 0, 0, 0].tolist() for i in range(len(source))]
 
-    first, second = epoch(batches), epoch(batches)
+    first, second = epoch(0), epoch(1)
     assert len(first) == 3
     assert all(len(batch) == 6 for batch in first)
     assert len({i for batch in first for i in batch}) == 18
     assert first != second
-    assert epoch(TrainingBatches(split, 6, seed=3, epoch=1)) == second
-    assert epoch(TrainingBatches(split, 6, seed=4)) != first
-    assert len(TrainingBatches(split, 64, seed=0)) == 1
+    assert epoch(0) == first
+    assert epoch(0, TrainingBatches(numbered(20), 6, seed=4)) != first
+    assert len(TrainingBatches(numbered(20), 64, seed=0)) == 1
+
+
+def test_training_gets_the_batches_of_the_epoch_on_every_backend():
+    x, y = tiny.images(16)
+    batches = TrainingBatches(Split(x, y), 4, seed=3)
+    given = []
+
+    class Noted(TrainingBatches):
+        def __getitem__(self, index):
+            given.append((index, self.order.tolist()))
+            return super().__getitem__(index)
+
+    noted = Noted(Split(x, y), 4, seed=3)
+    tiny.cohort().fit(
+        noted,
+        initial_epoch=5,
+        epochs=7,
+        shuffle=False,
+        verbose=0,
+        callbacks=[Shuffle(noted)],
+    )
+    # Whatever is looked at before the first epoch comes first.
+    trained = given[-8:]
+    assert [index for index, _ in trained] == [0, 1, 2, 3] * 2
+    for epoch, part in ((5, trained[:4]), (6, trained[4:])):
+        batches.shuffle(epoch)
+        assert all(order == batches.order.tolist() for _, order in part)
 
 
 @pytest.mark.once

@@ -99,5 +99,5 @@ def test_what_cannot_be_is_refused():
         tiny.network(num_branches=0)
     with pytest.raises(UserError, match="num_classes must be at least 2"):
         tiny.network(num_classes=1)
-    with pytest.raises(UserError, match="rank 4.*Received: shape=.None, 8, 8"):
+    with pytest.raises(UserError, match=r"rank 4.*Received: shape=.None, 8, 8"):
         tiny.network().build((None, 8, 8))

@@ -18,16 +18,14 @@ class TrainingBatches(keras.utils.PyDataset):
         split: A `Split`.
         batch_size: B, lowered to the size of the split if that is smaller.
         seed: Of the order.
-        epoch: 0-based epoch to start with.
     """
 
-    def __init__(self, split, batch_size, seed, epoch=0):
+    def __init__(self, split, batch_size, seed):
         super().__init__()
         self.split = split
         self.batch_size = min(batch_size, len(split))
         self.seed = seed
-        self.epoch = epoch
-        self._shuffle()
+        self.shuffle(epoch=0)
 
     def __len__(self):
         return len(self.split) // self.batch_size
@@ -37,13 +35,28 @@ class TrainingBatches(keras.utils.PyDataset):
         rows = self.order[start : start + self.batch_size]
         return self.split.images[rows], self.split.labels[rows]
 
-    def on_epoch_end(self):
-        self.epoch += 1
-        self._shuffle()
-
-    def _shuffle(self):
-        rng = np.random.default_rng([self.seed, self.epoch])
+    def shuffle(self, epoch):
+        """Takes the order of a 0-based epoch."""
+        rng = np.random.default_rng([self.seed, epoch])
         self.order = rng.permutation(len(self.split))
+
+
+class Shuffle(keras.callbacks.Callback):
+    """Gives each epoch its order; use it with `fit(..., shuffle=False)`.
+
+    Keras' own hooks of a `PyDataset` are called once more, or not, before the
+    first epoch, depending on the backend.
+
+    Args:
+        batches: The `TrainingBatches` that `fit` gets.
+    """
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.shuffle(epoch)
 
 
 def even_batch_size(count, at_most):

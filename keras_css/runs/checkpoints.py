@@ -4,6 +4,7 @@ import hashlib
 import shutil
 
 import keras
+import numpy as np
 
 from keras_css.errors import UserError
 from keras_css.runs.folder import write_atomically
@@ -15,11 +16,12 @@ KEPT = 2
 class Checkpoints(keras.callbacks.Callback):
     """Saves the distiller after each epoch, and the epoch validation prefers.
 
-    `epoch_0007.weights.h5` holds weights, optimizer and random state after 7
-    epochs, for `--resume`; the last two are kept. `selected_0005...` is a copy
-    of the epoch in which the best student's validation accuracy was highest
-    (the latest of equals). `state.json` is replaced once the new files are
-    whole and names them with their checksums; only then do old ones go.
+    `epoch_0007.weights.h5` holds weights and optimizer after 7 epochs, for
+    `--resume`; the last two are kept. `selected_0005...` is a copy of the
+    epoch in which the best student's validation accuracy was highest (the
+    latest of equals). `state.json` names the files with their checksums and
+    the states of random generators. It is replaced once the new files are
+    whole; only then do old ones go.
 
     Args:
         folder: The `RunFolder`.
@@ -53,7 +55,15 @@ class Checkpoints(keras.callbacks.Callback):
     def _save(self, epoch):
         path = self.folder.checkpoints / f"epoch_{epoch:04d}.weights.h5"
         write_atomically(path, self.model.save_weights)
-        return {"epoch": epoch, "file": path.name, "sha256": checksum(path)}
+        return {
+            "epoch": epoch,
+            "file": path.name,
+            "sha256": checksum(path),
+            "random_states": [
+                keras.ops.convert_to_numpy(variable).tolist()
+                for variable in random_states(self.model)
+            ],
+        }
 
     def _select(self, entry, accuracy):
         name = f"selected_{entry['epoch']:04d}.weights.h5"
@@ -89,6 +99,9 @@ def restore(folder, distiller, say):
             say(f"checkpoint {path} is damaged: trying the one before it")
             continue
         distiller.load_weights(path)
+        states = entry["random_states"]
+        for variable, value in zip(random_states(distiller), states):
+            variable.assign(np.asarray(value, "uint32"))
         say(f"resuming after epoch {entry['epoch']}")
         known = [e for e in state["epochs"] if e["epoch"] <= entry["epoch"]]
         selected = state["selected"]
@@ -116,6 +129,16 @@ def load_selected(folder, distiller, state):
         raise UserError(f"{path} must be intact, but is missing or damaged.")
     distiller.load_weights(path)
     return selected["epoch"]
+
+
+def random_states(model):
+    """Returns the states of a model's random generators.
+
+    Keras saves them in no file; they are the variables that are neither
+    weights nor metrics.
+    """
+    others = {id(v) for v in [*model.weights, *model.metrics_variables]}
+    return [v for v in model.non_trainable_variables if id(v) not in others]
 
 
 def checksum(path):

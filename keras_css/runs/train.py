@@ -12,6 +12,7 @@ from keras_css.data import DATASETS
 from keras_css.data import channel_statistics
 from keras_css.data import split_off_validation
 from keras_css.data.augmentation import augmentation
+from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
 from keras_css.data.batches import even_batch_size
 from keras_css.errors import UserError
@@ -76,12 +77,12 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
     )
     keras.utils.set_random_seed(config.seed)
     distiller = build_distiller(config, rest.images, dataset.num_classes)
-    steps = len(TrainingBatches(rest, config.batch_size, config.seed))
+    batches = TrainingBatches(rest, config.batch_size, config.seed)
     distiller.compile(
         SGD(
             WarmupMultiStep(
                 config.learning_rate,
-                steps,
+                len(batches),
                 config.warmup_epochs,
                 config.lr_milestones,
             ),
@@ -106,14 +107,20 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
     checkpoints = Checkpoints(folder, state)
     if done < config.epochs:
         distiller.fit(
-            TrainingBatches(rest, config.batch_size, config.seed, done),
+            batches,
+            shuffle=False,
             epochs=config.epochs,
             initial_epoch=done,
             validation_data=(validation.images, validation.labels),
             validation_batch_size=even_batch_size(
                 len(validation), config.batch_size
             ),
-            callbacks=[NonFiniteGuard(), history, checkpoints],
+            callbacks=[
+                Shuffle(batches),
+                NonFiniteGuard(),
+                history,
+                checkpoints,
+            ],
             verbose=verbose,
         )
     return _finish(
@@ -123,7 +130,7 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
         {"validation": validation, "test": dataset.test},
         history.rows,
         checkpoints.state,
-        steps * min(config.batch_size, len(rest)),
+        len(batches) * batches.batch_size,
         began,
     )
 

@@ -12,14 +12,20 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def command():
+def command(tmp_path_factory):
     """Returns `command("scripts/train.py", *flags, cwd=...)`."""
+    compiled = tmp_path_factory.mktemp("compiled")
 
     def run(script, *flags, cwd):
         return subprocess.run(
             [sys.executable, str(ROOT / script), *map(str, flags)],
             cwd=cwd,
-            env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+            env={
+                **os.environ,
+                "KERAS_BACKEND": keras.backend.backend(),
+                # JAX compiles the same step for several of these commands.
+                "JAX_COMPILATION_CACHE_DIR": str(compiled),
+            },
             capture_output=True,
             text=True,
             check=False,
