@@ -49,8 +49,19 @@ def run_command(name, argv, usage):
         if not isinstance(error, UserError):
             raise
         return _refuse(str(error))
+    except OSError as error:
+        if not error.filename:
+            raise
+        return _refuse(
+            f"'{error.filename}' must be readable and writable, but is not: "
+            f"{error.strerror}."
+        )
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(
+            "interrupted: the last complete epoch is kept; go on with "
+            "--resume --run_dir and the run's folder",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

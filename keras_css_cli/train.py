@@ -1,9 +1,9 @@
 """Train a cohort of networks together and leave a run folder.
 
 Takes a validation part out of the training images, trains, chooses the best
-student on validation, looks at the test split once at the end, and writes
-everything into the run folder: config.json, history.csv, result.json,
-report.html, figures, TensorBoard logs, the trained networks.
+student on validation, measures test after training only, and writes all of it
+into the run folder: config.json, history.csv, result.json, report.html,
+figures, TensorBoard logs, the trained networks.
 
 Settings that are not given come from the data set and the method. Examples:
 
@@ -138,7 +138,7 @@ def _stored_run():
     if not FLAGS.run_dir:
         raise UsageError("--resume needs --run_dir, the folder of the run.")
     folder = pathlib.Path(FLAGS.run_dir)
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         _say(f"no run in {folder}: starting from the beginning")
         return None
     try:

@@ -20,7 +20,10 @@ CLASSES, BRANCHES, BATCH = 4, 3, 6
 
 
 class TableNetwork(keras.Model):
-    """A network whose logits are its weights: gradients can be read off."""
+    """A network whose logits are its weights: gradients can be read off.
+
+    The first pixel of an image says which row of the table is its logits.
+    """
 
     def __init__(self, logits, num_classes=CLASSES):
         super().__init__()
@@ -32,10 +35,9 @@ class TableNetwork(keras.Model):
         self.built = True
 
     def call(self, images, training=None):
-        return {
-            "logits": self.table + 0.0,
-            "features": self.table[:, :2] + 0.0,
-        }
+        row = keras.ops.cast(images[:, 0, 0, 0], "int32")
+        logits = keras.ops.take(self.table, row, axis=0)
+        return {"logits": logits, "features": logits[:, :2]}
 
 
 def tables(seed, count=2, joint=True):
@@ -50,8 +52,9 @@ def step(method, logits, labels, sample_weight=None):
     networks = [TableNetwork(z.astype("float32")) for z in logits]
     distiller = OnlineDistiller(networks, method=method)
     distiller.compile(SGD(0.1, momentum=0.9, weight_decay=0.0))
+    images = np.tile(np.arange(BATCH)[:, None, None, None], (1, 4, 4, 1))
     logs = distiller.train_on_batch(
-        np.zeros((BATCH, 4, 4, 1), "float32"),
+        images.astype("float32"),
         labels,
         sample_weight=sample_weight,
         return_dict=True,
@@ -174,6 +177,20 @@ def test_a_label_that_is_no_class_makes_the_loss_nan():
         assert np.isnan(logs["loss"])
 
 
+def test_certain_networks_and_batches_without_weight_stay_finite():
+    """Cross-entropies of exactly 0 must not make the scores 0 / 0."""
+    labels = np.arange(BATCH, dtype="int32") % CLASSES
+    logits = np.full((2, BATCH, CLASSES * BRANCHES, BRANCHES), -50.0)
+    for i in range(BRANCHES):
+        logits[:, np.arange(BATCH), labels * BRANCHES + i, i] = 50.0
+    for variant in ("released", "detached"):
+        logs, gradients = step(CSS(variant=variant), logits, labels)
+        assert np.isfinite(logs["loss"])
+        assert all(np.isfinite(gradient).all() for gradient in gradients)
+    logs, _ = step(CSS(), tables(1), labels, np.zeros(BATCH))
+    assert logs["loss"] == 0
+
+
 @keras.saving.register_keras_serializable(package="tests")
 class Mixer(Method):
     """A method with a layer and a state of its own.
@@ -186,6 +203,8 @@ class Mixer(Method):
         self.gate = keras.layers.Dense(1, name="gate")
         width = outputs_shape["network_a"]["features"][1]
         self.gate.build((None, width))
+        self.norm = keras.layers.BatchNormalization(name="norm")
+        self.norm.build((None, width))
         self.steps = self.add_weight(
             name="steps", shape=(), initializer="zeros", trainable=False
         )
@@ -203,7 +222,11 @@ class Mixer(Method):
         gated = keras.ops.sum(weights * logits, axis=-1)
         return {**super().students(outputs), "gated": gated}
 
-    def compute_losses(self, outputs, labels, sample_weight=None, epoch=0.0):
+    def compute_losses(
+        self, outputs, labels, sample_weight=None, epoch=0.0, training=False
+    ):
+        features = outputs["network_a"]["features"][:, :, 0]
+        self.norm(features, training=training)
         gated = keras.ops.expand_dims(self.students(outputs)["gated"], -1)
         targets = branch_labels(labels, gated, self.num_classes)
         terms = {
@@ -227,6 +250,11 @@ def test_a_method_with_layers_and_state_of_its_own(tmp_path):
     trained = keras.ops.convert_to_numpy(distiller.method.gate.kernel)
     assert np.abs(trained - gate).max() > 0
     assert float(distiller.method.steps.value) == 9
+    moved = keras.ops.convert_to_numpy(distiller.method.norm.moving_mean)
+    assert np.abs(moved).max() > 0, "own layers do not know that they train"
+    distiller.evaluate(x, y, verbose=0)
+    still = keras.ops.convert_to_numpy(distiller.method.norm.moving_mean)
+    np.testing.assert_array_equal(still, moved)
     head = distiller.networks[0].heads[0].kernel
     expected = np.abs(keras.ops.convert_to_numpy(head)).mean()
     assert float(distiller.method.average.value) == pytest.approx(expected)

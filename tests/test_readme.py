@@ -50,8 +50,7 @@ def test_twenty_lines_with_a_tf_data_dataset(readme):
         "import keras_css\n", "import keras_css\nimport tensorflow as tf\n", 1
     )
     program, count = re.subn(
-        r"x_train, y_train, batch_size=64, epochs=8, validation_data=\(x_test, "
-        r"y_test\)",
+        "x_train, y_train, batch_size=64, epochs=8, validation_split=0.1",
         "tf.data.Dataset.from_tensor_slices((x_train, y_train))"
         ".shuffle(1400, seed=0).batch(64, drop_remainder=True), epochs=8, "
         "validation_data=tf.data.Dataset.from_tensor_slices((x_test, y_test))"

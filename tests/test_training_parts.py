@@ -11,7 +11,6 @@ from keras_css import SGD
 from keras_css import UserError
 from keras_css import WarmupMultiStep
 from keras_css.errors import NonFiniteLossError
-from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
 from keras_css.training.progress import describe
@@ -133,9 +132,16 @@ def test_the_guard_names_epoch_step_and_term():
             epochs=2,
             shuffle=False,
             verbose=0,
-            callbacks=[NonFiniteGuard()],
         )
     assert "'network_a/ce' became nan in epoch 1, step 3" in str(caught.value)
+
+
+def test_an_epochs_last_update_is_guarded_too():
+    """The loss before it was finite, the weights after it are not."""
+    x, y = tiny.images(4)
+    distiller = tiny.cohort(optimizer=SGD(1e38))
+    with pytest.raises(NonFiniteLossError, match="epoch 1, validation"):
+        distiller.fit(x, y, batch_size=4, validation_data=(x, y), verbose=0)
 
 
 def test_progress_fits_a_line_and_shows_every_student(monkeypatch):

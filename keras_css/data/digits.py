@@ -11,13 +11,23 @@ from keras_css.data.dataset import Dataset
 from keras_css.data.dataset import Recipe
 from keras_css.data.dataset import Split
 from keras_css.data.dataset import split_off_validation
+from keras_css.errors import UserError
 
 TEST_FRACTION = 0.2
 TEST_SEED = 2203
 
 
 def load(data_dir=None):
-    """Returns the digits as a `Dataset`; `data_dir` is not needed."""
+    """Returns the digits as a `Dataset`.
+
+    Raises:
+        UserError: If a `data_dir` is given: it would not be looked at.
+    """
+    if data_dir:
+        raise UserError(
+            "The digits come with scikit-learn and need no --data_dir, "
+            f"received '{data_dir}': did you mean --dataset npz?"
+        )
     from sklearn.datasets import load_digits
 
     found = load_digits()

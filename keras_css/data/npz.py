@@ -2,6 +2,7 @@
 
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -10,6 +11,11 @@ from keras_css.data.dataset import Recipe
 from keras_css.data.dataset import Split
 from keras_css.errors import UserError
 
+# What NumPy and zipfile raise for files that are not what they seem.
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
+)
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -46,8 +52,27 @@ def load(data_dir):
         part: _split(path, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
         for part in ("train", "test")
     }
-    count = int(splits["train"].labels.max()) + 1
-    names = [str(n) for n in arrays.get("classes", range(count))]
+    # A range, not an array: one huge label must not fill the memory.
+    classes = range(int(splits["train"].labels.max()) + 1)
+    if "classes" in arrays:
+        classes = arrays["classes"]
+        if classes.ndim != 1:
+            raise UserError(
+                f"classes of {path} must be a list of at least two names, "
+                f"received an array of shape {classes.shape}."
+            )
+    if len(classes) < 2:
+        raise UserError(
+            f"{path} must have at least two classes, received {len(classes)}."
+        )
+    images = sum(map(len, splits.values()))
+    if len(classes) > max(1000, images):
+        raise UserError(
+            f"{path} must have labels from 0 to the number of classes less 1, "
+            f"received {len(classes)} classes for {images} images: number the "
+            "classes without gaps."
+        )
+    names = [str(name) for name in classes]
     for part, split in splits.items():
         low, high = split.labels.min(), split.labels.max()
         if low < 0 or high >= len(names):
@@ -67,16 +92,19 @@ def load(data_dir):
 def _read(path):
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {name: file[name] for name in file.files}
+        if not all(isinstance(a, np.ndarray) for a in arrays.values()):
+            raise TypeError("members that are no arrays")
+        return arrays
+    except UNREADABLE as error:
         raise UserError(
-            f"{path} must be a .npz file of plain arrays, but cannot be read: "
-            f"{str(error).splitlines()[0] if str(error) else 'damaged'}"
+            f"{path} must be a .npz file of plain number and text arrays, but "
+            "it is damaged or something else: write it with numpy.savez."
         ) from error
 
 
 def _split(path, part, images, labels):
-    if images.ndim != 4 or images.dtype != np.uint8:
+    if images.ndim != 4 or images.dtype != np.uint8 or 0 in images.shape[1:]:
         raise UserError(
             f"x_{part} of {path} must be uint8 of rank 4, (N, H, W, channels), "
             f"received {images.dtype} of shape {images.shape}: add the channel "

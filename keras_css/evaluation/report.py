@@ -79,7 +79,8 @@ def summary_text(result, run_dir):
             f"{selected['test'][best]:.4f} for {best})",
             diversity_line(result),
             f"{result['seconds']['total']:.0f} s in all, "
-            f"{result['images_per_second']:.0f} training images/s",
+            f"{result['images_per_second']:.0f} training images/s, "
+            "validation included",
             f"run folder: {run_dir}",
         ]
     )
@@ -123,7 +124,7 @@ def write_report(path, result, config, curves):
         f"<!doctype html><meta charset=utf-8><title>{title}</title>"
         f"<style>{STYLE}</style><h1>{title}</h1>"
         "<p>Weights of the last epoch. The best student is chosen on "
-        "validation; the test split was looked at once, at the end.</p>"
+        "validation; test was measured after training only.</p>"
         "<table><tr><th>student</th><th>validation</th><th>test</th></tr>"
         f"{rows}</table>"
         f'<img alt="loss and accuracy" src="data:image/png;base64,{picture}">'

@@ -15,6 +15,8 @@ from keras_css.registry import unknown_name
 from keras_css.supervision import branch_labels
 
 VARIANTS = ("released", "detached")
+# Two networks that are certain of a whole batch would score 0 / 0.
+SMALLEST_CE = 1e-12
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -47,7 +49,7 @@ class CSS(Method):
         super().__init__(**kwargs)
         if variant not in VARIANTS:
             raise unknown_name("variant of CSS", variant, VARIANTS)
-        if not temperature > 0:
+        if not 0 < temperature < float("inf"):
             raise UserError(
                 "temperature must be positive. "
                 f"Received: temperature={temperature}"
@@ -66,7 +68,9 @@ class CSS(Method):
                 f"num_branches={branches}, joint_labels={sorted(heads)}"
             )
 
-    def compute_losses(self, outputs, labels, sample_weight=None, epoch=0.0):
+    def compute_losses(
+        self, outputs, labels, sample_weight=None, epoch=0.0, training=False
+    ):
         detach = ops.stop_gradient if self.variant == "detached" else _keep
         logits = {name: output["logits"] for name, output in outputs.items()}
         ce = {}
@@ -81,7 +85,8 @@ class CSS(Method):
             for other in others:
                 kl = kl_divergence(detach(logits[other]), z, self.temperature)
                 divergences.append(batch_mean(kl, sample_weight))
-                scores.append(detach(ce[name] / ce[other]))
+                floor = ops.maximum(ce[other], SMALLEST_CE)
+                scores.append(detach(ce[name] / floor))
                 taught.append(scores[-1] * divergences[-1])
             weight = self.temperature**2 / len(others)
             terms[f"{name}/ce"] = ce[name]

@@ -24,7 +24,9 @@ class Independent(Method):
         "joint_labels": False,
     }
 
-    def compute_losses(self, outputs, labels, sample_weight=None, epoch=0.0):
+    def compute_losses(
+        self, outputs, labels, sample_weight=None, epoch=0.0, training=False
+    ):
         terms = {}
         for name, output in outputs.items():
             logits = output["logits"]

@@ -62,7 +62,9 @@ class Method(keras.layers.Layer):
             )
         self.num_classes = classes[0]
 
-    def compute_losses(self, outputs, labels, sample_weight=None, epoch=0.0):
+    def compute_losses(
+        self, outputs, labels, sample_weight=None, epoch=0.0, training=False
+    ):
         """Returns the named loss terms of a batch and their sum.
 
         Args:
@@ -71,6 +73,7 @@ class Method(keras.layers.Layer):
             labels: Integer tensor `(B,)`, classes in [0, C).
             sample_weight: Float tensor `(B,)` or None.
             epoch: Float scalar, 0 in the first epoch, for ramp-ups.
+            training: To be passed to layers of the method's own.
 
         Returns:
             Dict of scalars; `"loss"` is what is minimised, the others

@@ -74,6 +74,10 @@ class MultiBranchNetwork(keras.Model):
 
     def build(self, input_shape):
         check_image_shape(input_shape)
+        if self.preprocessing is not None:
+            if not self.preprocessing.built:
+                self.preprocessing.build(input_shape)
+            input_shape = self.preprocessing.compute_output_shape(input_shape)
         self.trunk.build(input_shape)
         feature_shape = self.trunk.compute_output_shape(input_shape)
         self.transformation.check(self.num_branches, feature_shape)

@@ -1,6 +1,7 @@
 """Checkpoints after every epoch: the last complete one is always intact."""
 
 import hashlib
+import pathlib
 import shutil
 
 import keras
@@ -11,6 +12,7 @@ from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 
 KEPT = 2
+ENTRY = {"epoch", "file", "sha256", "random_states"}
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -92,20 +94,25 @@ def restore(folder, distiller, say):
     if not (folder.checkpoints / "state.json").exists():
         say(f"no checkpoint in {folder.path}: starting from the beginning")
         return 0, None
-    state = folder.read_json(folder.checkpoints / "state.json")
+    state = _read_state(folder)
     for entry in reversed(state["epochs"]):
-        path = folder.checkpoints / entry["file"]
-        if not path.is_file() or checksum(path) != entry["sha256"]:
+        path = _inside(folder, entry)
+        if not _intact(folder, entry):
             say(f"checkpoint {path} is damaged: trying the one before it")
             continue
         distiller.load_weights(path)
         states = entry["random_states"]
-        for variable, value in zip(random_states(distiller), states):
+        for variable, value in zip(
+            random_states(distiller), states, strict=True
+        ):
             variable.assign(np.asarray(value, "uint32"))
         say(f"resuming after epoch {entry['epoch']}")
         known = [e for e in state["epochs"] if e["epoch"] <= entry["epoch"]]
         selected = state["selected"]
-        if selected and selected["epoch"] > entry["epoch"]:
+        if selected and (
+            selected["epoch"] > entry["epoch"] or not _intact(folder, selected)
+        ):
+            say("the epoch preferred so far is lost: choosing anew from here")
             selected = None
         return entry["epoch"], {"epochs": known, "selected": selected}
     raise UserError(
@@ -114,20 +121,43 @@ def restore(folder, distiller, say):
     )
 
 
+def _read_state(folder):
+    """Returns the contents of `state.json`, every entry complete."""
+    path = folder.checkpoints / "state.json"
+    state = folder.read_json(path)
+    try:
+        entries = [*state["epochs"], state["selected"]]
+        complete = all(set(e) >= ENTRY for e in entries if e is not None)
+    except (KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(
+            f"{path} must be the state of a run's checkpoints, but is not: "
+            "start a new run."
+        )
+    return state
+
+
+def _inside(folder, entry):
+    """Returns the path of an entry's file, which lies in the folder."""
+    return folder.checkpoints / pathlib.PurePath(entry["file"]).name
+
+
+def _intact(folder, entry):
+    path = _inside(folder, entry)
+    return path.is_file() and checksum(path) == entry["sha256"]
+
+
 def load_selected(folder, distiller, state):
     """Loads the weights of the epoch that validation preferred.
 
     Returns:
-        The 1-based epoch.
-
-    Raises:
-        UserError: If the file is missing or damaged.
+        The 1-based epoch; None, and nothing is loaded, if the file is damaged.
     """
     selected = state["selected"]
-    path = folder.checkpoints / selected["file"]
-    if not path.is_file() or checksum(path) != selected["sha256"]:
-        raise UserError(f"{path} must be intact, but is missing or damaged.")
-    distiller.load_weights(path)
+    if selected is None or not _intact(folder, selected):
+        return None
+    distiller.load_weights(_inside(folder, selected))
     return selected["epoch"]
 
 

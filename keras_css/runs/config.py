@@ -78,14 +78,20 @@ class RunConfig:
             ("seed", 0),
         ):
             value = getattr(self, key)
-            if value is not None and value < low:
+            if value is not None and not low <= value < 2**31 - 1:
                 raise UserError(
-                    f"--{key} must be at least {low}, received {value}."
+                    f"--{key} must be a whole number from {low} to below "
+                    f"{2**31 - 1}, received {value}."
                 )
         if self.learning_rate is not None and not 0 < self.learning_rate < 1e6:
             raise UserError(
                 "--learning_rate must be a positive number, received "
                 f"{self.learning_rate}."
+            )
+        if not 0 <= self.weight_decay < float("inf"):
+            raise UserError(
+                "--weight_decay must be a number of at least 0, received "
+                f"{self.weight_decay}."
             )
         if not 0 < self.validation_fraction < 1:
             raise UserError(
@@ -111,7 +117,7 @@ class RunConfig:
             "warmup_epochs": min(5, epochs // 10),
             "lr_milestones": (
                 max(2, (epochs + 1) // 2),
-                max(3, 3 * epochs // 4),
+                max((epochs + 1) // 2 + 1, 3, 3 * epochs // 4),
             ),
         }
         missing = {
@@ -142,7 +148,13 @@ class RunConfig:
         values = dict(values)
         if values.get("lr_milestones") is not None:
             values["lr_milestones"] = tuple(values["lr_milestones"])
-        return cls(**values)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise UserError(
+                "A run's configuration must have settings of the right type: "
+                f"{error}"
+            ) from error
 
 
 def parse_method_options(method, assignments):

@@ -1,5 +1,7 @@
 """Measuring a finished run again, from its saved networks."""
 
+import zipfile
+
 import keras
 import numpy as np
 
@@ -11,7 +13,14 @@ from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_diversity
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
+from keras_css.runs.train import check_same_data
 from keras_css.training import OnlineDistiller
+
+# What Keras, zipfile and h5py raise for files that are not what they seem.
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError),
+    *(zipfile.BadZipFile, RuntimeError, EOFError),
+)
 
 
 def evaluate(run_dir, data_dir=None):
@@ -32,14 +41,22 @@ def evaluate(run_dir, data_dir=None):
     """
     folder = RunFolder(run_dir)
     stored = folder.read_json(folder.config)
+    if folder.config.exists() and not folder.result.exists():
+        raise UserError(
+            f"'{run_dir}' must be a finished run, but has no result.json: "
+            "finish it with train --resume."
+        )
     result = folder.read_json(folder.result)
+    missing = {"config", "data"} - set(stored)
+    missing |= {"validation", "test", "best_student"} - set(result)
+    if missing:
+        raise UserError(
+            f"config.json and result.json of '{run_dir}' must be as a run "
+            f"wrote them, but {', '.join(sorted(missing))} is missing."
+        )
     config = RunConfig.from_json(stored["config"])
     dataset = DATASETS.get(config.dataset)(data_dir or config.data_dir)
-    if list(dataset.class_names) != stored["class_names"]:
-        raise UserError(
-            f"The data must have the {len(stored['class_names'])} classes of "
-            f"the run, received {dataset.num_classes}: check --data_dir."
-        )
+    check_same_data(stored, dataset)
     _, validation = split_off_validation(
         dataset.train, config.validation_fraction, config.seed
     )
@@ -72,10 +89,11 @@ def load_cohort(folder, config):
         path = folder.models / f"{name}.keras"
         try:
             networks.append(keras.saving.load_model(path, safe_mode=True))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
+            state = "damaged" if path.exists() else "missing"
             raise UserError(
-                f"{path} must be a network saved by a run, but cannot be "
-                f"loaded: {(str(error) or 'damaged').splitlines()[0]}"
+                f"{path} must be a network saved by a run, but is {state}: "
+                "train again in a new folder."
             ) from error
     return OnlineDistiller(
         networks,

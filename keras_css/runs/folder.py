@@ -45,16 +45,37 @@ class RunFolder:
                 "other files: choose another folder."
             )
 
-    def create(self):
-        """Makes the folder and its rooms."""
-        for room in (self.path, self.checkpoints, self.models, self.figures):
-            try:
-                room.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UserError(
-                    f"--run_dir must be a place that can be written, but "
-                    f"'{room}' cannot be made: {error.strerror}."
-                ) from error
+    def begin(self, config):
+        """Claims the folder for a new run: `config.json` appears, complete.
+
+        Args:
+            config: The contents of `config.json`.
+
+        Raises:
+            UserError: If another run has claimed it, or it cannot be written.
+        """
+        text = _json_text(config)
+        self.refuse_if_used()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with open(self.config, "x", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except FileExistsError:
+            self.refuse_if_used()
+            raise
+        except OSError as error:
+            raise UserError(
+                "--run_dir must be a place that can be written, but "
+                f"'{self.path}' cannot: {error.strerror}."
+            ) from error
+        self.make_rooms()
+
+    def make_rooms(self):
+        """Makes the folders that a run writes into, where missing."""
+        for room in (self.checkpoints, self.models, self.figures):
+            room.mkdir(exist_ok=True)
 
     def read_json(self, path):
         """Returns the contents of one of the run's JSON files.
@@ -63,7 +84,10 @@ class RunFolder:
             UserError: If it is missing or damaged.
         """
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("no JSON object")
+            return found
         except FileNotFoundError:
             raise UserError(
                 f"'{self.path}' must be the folder of a run, but has no "
@@ -106,5 +130,9 @@ def write_atomically(path, write):
 
 def write_json(path, value):
     """Writes a JSON file atomically; NaN and infinity are refused."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    text = _json_text(value)
     write_atomically(path, lambda part: part.write_text(text, "utf-8"))
+
+
+def _json_text(value):
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"

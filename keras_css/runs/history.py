@@ -5,6 +5,7 @@ import time
 
 import keras
 
+from keras_css.errors import UserError
 from keras_css.runs.folder import write_atomically
 
 
@@ -13,7 +14,7 @@ class History(keras.callbacks.Callback):
 
     Attributes:
         rows: List of dicts: `epoch` (1-based), `seconds` (training and
-            validation), `learning_rate` (of the epoch's last step), then
+            validation), `learning_rate` (of the epoch's first step), then
             every metric.
 
     Args:
@@ -37,16 +38,17 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
+        # After the epoch, the optimizer's rate is already the next one's.
+        rate = self.model.optimizer.learning_rate
+        self.rate = float(keras.ops.convert_to_numpy(rate))
 
     def on_epoch_end(self, epoch, logs=None):
-        optimizer = self.model.optimizer
-        rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append(
             {
                 "epoch": epoch + 1,
                 "seconds": round(time.perf_counter() - self.began, 3),
-                "learning_rate": float(rate),
+                "learning_rate": self.rate,
                 **{name: metrics[name] for name in sorted(metrics)},
             }
         )
@@ -68,17 +70,27 @@ class History(keras.callbacks.Callback):
 
 
 def read_history(path):
-    """Returns the rows of a `history.csv`, [] if there is none."""
+    """Returns the rows of a `history.csv`, [] if there is none.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [
-            {
-                name: int(value) if name == "epoch" else float(value)
-                for name, value in row.items()
-            }
-            for row in csv.DictReader(file)
-        ]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return [
+                {
+                    name: int(value) if name == "epoch" else float(value)
+                    for name, value in row.items()
+                }
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} must be the history written by a run, but cannot be "
+            f"read: {error}"
+        ) from error
 
 
 def _tensorboard_tag(name):

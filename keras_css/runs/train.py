@@ -32,7 +32,6 @@ from keras_css.runs.history import History
 from keras_css.training import SGD
 from keras_css.training import OnlineDistiller
 from keras_css.training import WarmupMultiStep
-from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.version import __version__
 
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
@@ -94,12 +93,13 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
 
-    folder.create()
     done, state = 0, None
     if resume:
+        check_same_data(folder.read_json(folder.config), dataset)
+        folder.make_rooms()
         done, state = restore(folder, distiller, say)
     else:
-        write_json(folder.config, describe_run(config, dataset))
+        folder.begin(describe_run(config, dataset))
 
     history = History(folder, done)
     # A resumed run has cost what its first part cost, too.
@@ -115,12 +115,7 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
             validation_batch_size=even_batch_size(
                 len(validation), config.batch_size
             ),
-            callbacks=[
-                Shuffle(batches),
-                NonFiniteGuard(),
-                history,
-                checkpoints,
-            ],
+            callbacks=[Shuffle(batches), history, checkpoints],
             verbose=verbose,
         )
     return _finish(
@@ -184,6 +179,32 @@ def describe_cohort(config, distiller):
     )
 
 
+def describe_data(dataset):
+    """Returns what tells a run's data from others: classes, shape, sizes."""
+    return {
+        "class_names": list(dataset.class_names),
+        "image_shape": list(dataset.train.images.shape[1:]),
+        "training_images": len(dataset.train),
+        "test_images": len(dataset.test),
+    }
+
+
+def check_same_data(stored, dataset):
+    """Raises `UserError` unless the data look like those of the run.
+
+    Args:
+        stored: The contents of `config.json`.
+        dataset: The `Dataset` as it is now.
+    """
+    found = describe_data(dataset)
+    for name, value in stored["data"].items():
+        if found.get(name) != value:
+            raise UserError(
+                f"The data must be those of the run, whose {name} was "
+                f"{value}, received {found.get(name)}: check --data_dir."
+            )
+
+
 def describe_run(config, dataset):
     """Returns the contents of `config.json`."""
     versions = {"keras_css": __version__, "python": platform.python_version()}
@@ -195,7 +216,7 @@ def describe_run(config, dataset):
     return {
         "config": config.to_json(),
         "backend": keras.backend.backend(),
-        "class_names": list(dataset.class_names),
+        "data": describe_data(dataset),
         "versions": versions,
         "machine": f"{platform.system()} {platform.machine()}",
     }
@@ -212,7 +233,7 @@ def _finish(
     diverse = measure_diversity(distiller, splits["test"])
     for name, network in distiller.named_networks.items():
         write_atomically(folder.models / f"{name}.keras", network.save)
-    selected_epoch = load_selected(folder, distiller, state)
+    selected_epoch = load_selected(folder, distiller, state) or config.epochs
     selected = {
         part: evaluate_students(distiller, split)
         for part, split in splits.items()

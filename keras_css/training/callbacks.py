@@ -18,6 +18,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
     """Stops training at the first loss term that is NaN or infinite.
 
     Nothing is saved after it, so the last checkpoint stays the good one.
+    `OnlineDistiller.fit` puts it first.
 
     Raises:
         NonFiniteLossError: Names epoch, step and term.
@@ -27,15 +28,25 @@ class NonFiniteGuard(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        # Logs are running means of the epoch: the first non-finite value of a
-        # term makes its mean non-finite at that very step. The total comes
-        # first in the logs and says least, so it is looked at last.
-        for name in sorted(logs or {}, key=lambda name: name == "loss"):
-            value = float(logs[name])
-            if not math.isfinite(value):
-                raise NonFiniteLossError(
-                    f"The loss must stay finite, but '{name}' became {value} "
-                    f"in epoch {self.epoch + 1}, step {batch + 1}: lower the "
-                    "learning rate, or check that all labels are classes; "
-                    "the last complete checkpoint is kept."
-                )
+        # Logs are running means of the epoch: the first non-finite value
+        # makes the mean non-finite at that very step.
+        self._check(logs, "loss", f"step {batch + 1}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        # The last update of an epoch is seen by validation first.
+        self._check(logs, "val_loss", "validation")
+
+    def _check(self, logs, total, place):
+        logs = logs or {}
+        if total not in logs or math.isfinite(float(logs[total])):
+            return
+        prefix = total.removesuffix("loss")
+        terms = [n for n in logs if n.startswith(prefix) and n != total]
+        bad = [n for n in terms if not math.isfinite(float(logs[n]))]
+        name = min(bad) if bad else total
+        raise NonFiniteLossError(
+            f"The loss must stay finite, but '{name}' became "
+            f"{float(logs[name])} in epoch {self.epoch + 1}, {place}: lower "
+            "the learning rate, or check that all labels are classes; the "
+            "last complete checkpoint is kept."
+        )

@@ -34,11 +34,18 @@ def check_batch_source(x, y, num_classes, what="training"):
     elif hasattr(x, "element_spec"):
         spec = x.element_spec
         parts = spec if isinstance(spec, tuple) else (spec,)
+        if not all(hasattr(part, "shape") for part in parts):
+            raise UserError(
+                f"The {what} data must yield (images, labels), received "
+                f"elements of {type(parts[0]).__name__}."
+            )
         if len(parts) > 1:
             _check_label_kind(parts[1].dtype.as_numpy_dtype, parts[1].shape)
         return _image_shape(parts[0].shape)
     elif not hasattr(x, "shape"):
         return None
+    if y is None and what != "prediction":
+        raise UserError(f"The {what} data need labels: pass y, one an image.")
     if y is not None:
         check_labels(y, num_classes, what)
         if len(x) != len(y):

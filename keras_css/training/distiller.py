@@ -8,6 +8,7 @@ from keras import ops
 from keras_css import methods
 from keras_css.errors import UserError
 from keras_css.training.callbacks import EpochCounter
+from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.data_checks import check_batch_source
 from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
@@ -118,14 +119,18 @@ class OnlineDistiller(TrainStep, keras.Model):
             y: Integer labels `(B,)` or `(B, 1)`.
             y_pred: What `call` returned.
             sample_weight: `(B,)` or None.
-            training: Not used.
+            training: Whether layers of the method's own train.
 
         Returns:
             A scalar, losses added by the networks' layers included.
         """
         labels = _flat_labels(y)
         terms = self.method.compute_losses(
-            y_pred, labels, sample_weight, epoch=self.epoch
+            y_pred,
+            labels,
+            sample_weight,
+            epoch=self.epoch,
+            training=training,
         )
         total = terms["loss"]
         for extra in self.losses:
@@ -194,7 +199,8 @@ class OnlineDistiller(TrainStep, keras.Model):
         and every student.
 
         Raises:
-            UserError: If images or labels do not fit.
+            UserError: If images or labels do not fit, or a loss term becomes
+                NaN or infinite.
         """
         self._check_and_build(x, y)
         if isinstance(validation_data, (tuple, list)):
@@ -207,7 +213,9 @@ class OnlineDistiller(TrainStep, keras.Model):
             batch_size=batch_size,
             epochs=epochs,
             verbose=0,
-            callbacks=self._callbacks(callbacks, verbose, EpochCounter()),
+            callbacks=self._callbacks(
+                callbacks, verbose, EpochCounter(), NonFiniteGuard()
+            ),
             validation_split=validation_split,
             validation_data=validation_data,
             **kwargs,
@@ -250,10 +258,10 @@ class OnlineDistiller(TrainStep, keras.Model):
         Returns:
             Dict from student name to a NumPy array `(N, C)`.
         """
-        outputs = self.predict_outputs(x, **kwargs)
-        # On the host: the logits of a whole data set need not fit elsewhere.
-        with keras.device("cpu"):
-            students = self.method.students(outputs)
+        outputs = keras.tree.map_structure(
+            ops.convert_to_tensor, self.predict_outputs(x, **kwargs)
+        )
+        students = self.method.students(outputs)
         return {
             name: ops.convert_to_numpy(logits)
             for name, logits in students.items()

@@ -8,7 +8,7 @@ agree within 1e-4, losses and norms of weights within 1e-4 relative, norms of
 gradients within 1e-3 relative. Millions of ReLU inputs make it likely that
 one lies within float32 rounding of 0 and falls on the other side; then a few
 gradients differ a little more, so 5 % of a cohort's gradients may differ up
-to 1e-2. That this is rounding and nothing else is shown with
+to 5e-3. That this is rounding and nothing else is shown with
 `CSS_GOLDEN_FLOATX=float64`, where everything, sums and dot products of all
 gradients and weights and the training-mode logits of every step included,
 agrees within 1e-5.
@@ -31,12 +31,14 @@ FOLDER = pathlib.Path(
     os.environ.get("CSS_GOLDEN_DIR", pathlib.Path(__file__).parent / "golden")
 )
 FILES = sorted(FOLDER.glob("*.npz"))
+if not FILES:
+    raise FileNotFoundError(f"CSS_GOLDEN_DIR must hold *.npz files: {FOLDER}")
 EXACT = keras.config.floatx() == "float64"
 LOGITS = 1e-5 if EXACT else 1e-4
 LOSSES = 1e-5 if EXACT else 1e-4
 WEIGHTS = 1e-5 if EXACT else 1e-4
 GRADIENTS = 1e-5 if EXACT else 1e-3
-FLIPPED_RELU = 1e-2
+FLIPPED_RELU = 5e-3
 FLIPPED_SHARE = 0.05
 
 
@@ -98,7 +100,9 @@ def probe_error(value, expected):
     wave = np.cos(np.arange(flat.size))
     found = np.array([flat.sum(), np.linalg.norm(flat), flat @ wave])
     error = np.abs(found - expected) / max(float(expected[1]), 1e-6)
-    return error.max() / np.sqrt(flat.size) if EXACT else error[1]
+    if EXACT:
+        return max(error[1], max(error[0], error[2]) / np.sqrt(flat.size))
+    return error[1]
 
 
 def test_inference_logits_and_aggregates(case):

@@ -7,6 +7,13 @@ state, metrics. They differ because JAX's step is stateless.
 
 import keras
 
+from keras_css.errors import UserError
+
+if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
+    raise UserError(
+        "keras_css trains on the Keras backends tensorflow, jax and torch, "
+        f"received {keras.backend.backend()}: set KERAS_BACKEND."
+    )
 if keras.backend.backend() == "jax":
     from keras_css.training.train_step.jax import TrainStep
 elif keras.backend.backend() == "torch":

@@ -5,7 +5,7 @@ import keras
 
 
 class TrainStep:
-    """Adds `train_step` to a `keras.Model` on the JAX backend."""
+    """Adds `train_step` and `test_step` to a `keras.Model` on JAX."""
 
     def train_step(self, state, data):
         weights, fixed, optimizer_state, metrics = state
@@ -26,22 +26,40 @@ class TrainStep:
         weights, optimizer_state = self.optimizer.stateless_apply(
             optimizer_state, gradients, weights
         )
+        scope = self._scope(weights, fixed, metrics)
+        with scope:
+            self.method.after_step(self.named_networks)
+            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
+            logs = self.compute_metrics(x, y, outputs, sample_weight)
+        fixed = _current(scope, self.non_trainable_variables)
+        metrics = _current(scope, self.metrics_variables)
+        return logs, (weights, fixed, optimizer_state, metrics)
 
-        scope = keras.StatelessScope(
+    def test_step(self, state, data):
+        # Keras' own step measures with the model's weights out of reach, and
+        # a student may need the method's.
+        weights, fixed, metrics = state
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        _, (loss, outputs, fixed, metrics) = self.compute_loss_and_updates(
+            weights, fixed, metrics, x, y, sample_weight, training=False
+        )
+        scope = self._scope(weights, fixed, metrics)
+        with scope:
+            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
+            logs = self.compute_metrics(x, y, outputs, sample_weight)
+        metrics = _current(scope, self.metrics_variables)
+        return logs, (weights, fixed, metrics)
+
+    def _scope(self, weights, fixed, metrics):
+        """Returns a scope in which all variables have these values."""
+        return keras.StatelessScope(
             state_mapping=[
                 *zip(self.trainable_variables, weights),
                 *zip(self.non_trainable_variables, fixed),
                 *zip(self.metrics_variables, metrics),
             ]
         )
-        with scope:
-            self.method.after_step(self.named_networks)
-            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
-            logs = self.compute_metrics(x, y, outputs, sample_weight)
 
-        def after(variables):
-            return [scope.get_current_value(v) for v in variables]
 
-        fixed = after(self.non_trainable_variables)
-        metrics = after(self.metrics_variables)
-        return logs, (weights, fixed, optimizer_state, metrics)
+def _current(scope, variables):
+    return [scope.get_current_value(variable) for variable in variables]
