@@ -45,6 +45,7 @@ def test_twenty_lines_with_arrays(readme):
     check(names)
 
 
+@pytest.mark.once  # test_distiller.py feeds one on every backend
 def test_twenty_lines_with_a_tf_data_dataset(readme):
     program = readme.replace(
         "import keras_css\n", "import keras_css\nimport tensorflow as tf\n", 1

@@ -195,6 +195,7 @@ def forget_after_epoch(run, epoch):
     (run / "checkpoints/state.json").write_text(json.dumps(state))
 
 
+@pytest.mark.once
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     trained, command
 ):
@@ -213,6 +214,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     assert (part / "result.json").exists()
 
 
+@pytest.mark.once
 def test_a_users_own_npz_and_a_single_network(command, tmp_path):
     """With --resume where there is nothing yet, as a job script would."""
     path = npz(tmp_path / "mine.npz")
@@ -231,6 +233,7 @@ def test_a_users_own_npz_and_a_single_network(command, tmp_path):
     assert "data:image/png" in report
 
 
+@pytest.mark.once
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     refused, tmp_path
 ):
