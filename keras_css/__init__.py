@@ -18,4 +18,14 @@ __all__ = [
     "UserError",
     "WarmupMultiStep",
     "__version__",
+    "export_onnx",
 ]
+
+
+def __getattr__(name):
+    # ONNX and its runtime are imported when they are used.
+    if name == "export_onnx":
+        from keras_css.deploy import export_onnx
+
+        return export_onnx
+    raise AttributeError(f"module 'keras_css' has no attribute '{name}'")

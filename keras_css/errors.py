@@ -1,13 +1,12 @@
 """The errors that a user can cause and that a user can mend."""
 
-
-class UserError(ValueError):
-    """Something the user gave does not fit; the message is one line.
-
-    The line says what was expected, what was received and what to do. The
-    commands print it without a traceback and exit with code 2.
-    """
+from keras_css_runtime.errors import ProofError
+from keras_css_runtime.errors import UserError
+from keras_css_runtime.errors import unknown_name
 
 
 class NonFiniteLossError(UserError):
     """A loss term became NaN or infinite during training."""
+
+
+__all__ = ["NonFiniteLossError", "ProofError", "UserError", "unknown_name"]

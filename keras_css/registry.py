@@ -1,27 +1,7 @@
 """Names for things a user picks by name, with help for a misspelt one."""
 
-import difflib
-
 from keras_css.errors import UserError
-
-
-def unknown_name(kind, name, known):
-    """Returns the error for a name that is not among the known ones.
-
-    Args:
-        kind: What the name stands for, for example `"backbone"`.
-        name: The name that was received.
-        known: The names that exist.
-
-    Returns:
-        A `UserError` that shows the nearest known names first.
-    """
-    known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return UserError(
-        f"Unknown {kind} '{name}': {hint}Known: {', '.join(known)}."
-    )
+from keras_css.errors import unknown_name
 
 
 class Registry:

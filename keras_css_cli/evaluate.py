@@ -10,8 +10,8 @@ import json
 
 from absl import flags
 
-from keras_css_cli.command import UsageError
 from keras_css_cli.command import use_backend
+from keras_css_runtime.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -24,7 +24,7 @@ flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 def run():
     """Evaluates as the flags say."""
     if not FLAGS.run_dir:
-        raise UsageError("--run_dir must name the folder of a finished run.")
+        raise UserError("--run_dir must name the folder of a finished run.")
     use_backend(FLAGS.backend)
 
     from keras_css.evaluation.report import accuracy_lines

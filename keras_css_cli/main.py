@@ -3,11 +3,14 @@
 import sys
 
 from keras_css_cli.command import run_command
-from keras_css_cli.command import unknown_word
+from keras_css_runtime.errors import unknown_name
 
 COMMANDS = {
     "train": "train a cohort and leave a run folder",
     "evaluate": "measure a finished run again",
+    "to_onnx": "ship students of a run as ONNX files, proven",
+    "predict": "classify pictures with an exported file",
+    "benchmark": "latency of an exported file in onnxruntime",
     "demo": "css and independent side by side on scikit-learn's digits",
 }
 
@@ -22,7 +25,7 @@ def main():
         print("\nkeras-css COMMAND --help lists the flags of a command.")
         sys.exit(0)
     if name not in COMMANDS:
-        error = unknown_word("command", name, COMMANDS)
+        error = unknown_name("command", name, COMMANDS)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(run_command(name, sys.argv[1:], f"keras-css {name}"))

@@ -19,8 +19,8 @@ import pathlib
 
 from absl import flags
 
-from keras_css_cli.command import UsageError
 from keras_css_cli.command import use_backend
+from keras_css_runtime.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -78,6 +78,11 @@ flags.DEFINE_string(
 )
 flags.DEFINE_bool("resume", False, "Go on from the last checkpoint of run_dir.")
 
+AFTER_INTERRUPT = (
+    "the last complete epoch is kept; go on with --resume --run_dir and the "
+    "run's folder"
+)
+
 
 def run():
     """Trains as the flags say."""
@@ -124,7 +129,7 @@ def _milestones(texts):
     try:
         return tuple(sorted(int(text) for text in texts))
     except ValueError:
-        raise UsageError(
+        raise UserError(
             "--lr_milestones must be whole numbers with commas between them, "
             f"received '{','.join(texts)}'."
         ) from None
@@ -136,7 +141,7 @@ def _stored_run():
     A folder that is new or empty has none: the run then begins there.
     """
     if not FLAGS.run_dir:
-        raise UsageError("--resume needs --run_dir, the folder of the run.")
+        raise UserError("--resume needs --run_dir, the folder of the run.")
     folder = pathlib.Path(FLAGS.run_dir)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         _say(f"no run in {folder}: starting from the beginning")
@@ -145,7 +150,7 @@ def _stored_run():
         stored = json.loads((folder / "config.json").read_text("utf-8"))
         then = {**stored["config"], "backend": stored["backend"]}
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(
+        raise UserError(
             f"--run_dir must be the folder of a run, but '{folder}' has no "
             "config.json that can be read."
         ) from None
@@ -156,7 +161,7 @@ def _stored_run():
 def _refuse_changes(then):
     """A resumed run keeps its settings: a flag that says otherwise is wrong."""
     if FLAGS.method_option:
-        raise UsageError(
+        raise UserError(
             "--method_option must be that of the run to resume: leave it out."
         )
     for name in then:
@@ -166,7 +171,7 @@ def _refuse_changes(then):
         if name == "lr_milestones":
             value = list(_milestones(value))
         if value != then[name]:
-            raise UsageError(
+            raise UserError(
                 f"--{name} must be that of the run to resume, {then[name]}, "
                 f"received {value}: leave the flag out, or start a new run."
             )

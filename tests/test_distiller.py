@@ -201,12 +201,17 @@ def bad_data():
     ]
 
 
-@pytest.mark.parametrize("case", range(7))
-def test_bad_data_is_refused_before_anything_changes(case):
-    x, y, message = bad_data()[case]
+@pytest.fixture(scope="module")
+def fitted():
     distiller = tiny.cohort()
-    good = tiny.images(8)
-    distiller.fit(*good, verbose=0)
+    distiller.fit(*tiny.images(8), verbose=0)
+    return distiller
+
+
+@pytest.mark.parametrize("case", range(7))
+def test_bad_data_is_refused_before_anything_changes(fitted, case):
+    x, y, message = bad_data()[case]
+    distiller, good = fitted, tiny.images(8)
     before = weights_of(distiller)
     with pytest.raises(UserError, match=message) as caught:
         distiller.fit(x, y, verbose=0)

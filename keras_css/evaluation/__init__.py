@@ -2,11 +2,13 @@
 
 from keras_css.evaluation.diversity import diversity
 from keras_css.evaluation.students import best_student
+from keras_css.evaluation.students import choose_student
 from keras_css.evaluation.students import evaluate_students
 from keras_css.evaluation.students import measure_diversity
 
 __all__ = [
     "best_student",
+    "choose_student",
     "diversity",
     "evaluate_students",
     "measure_diversity",

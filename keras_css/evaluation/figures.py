@@ -46,3 +46,34 @@ def draw_curves(rows, path):
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
+
+
+def draw_accuracy_latency(points, path):
+    """Draws test accuracy against latency of exported students as a PNG.
+
+    Args:
+        points: List of dicts with `student`, `precision`, `accuracy` (None
+            where unknown) and `p50_ms`.
+        path: Where the PNG goes.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    shown = [point for point in points if point["accuracy"] is not None]
+    for point, colour in zip(shown, COLOURS * len(shown)):
+        axes.scatter(point["p50_ms"], point["accuracy"], color=colour)
+        axes.annotate(
+            f"{point['student']} ({point['precision']})",
+            (point["p50_ms"], point["accuracy"]),
+            xytext=(6, 6),
+            textcoords="offset points",
+        )
+    axes.set(
+        xlabel="milliseconds for one image (median, CPU)",
+        ylabel="test accuracy of the file",
+        title="What each student costs and gives",
+    )
+    axes.margins(x=0.3, y=0.3)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)

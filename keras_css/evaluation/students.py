@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_css.data.batches import even_batch_size
+from keras_css.errors import unknown_name
 from keras_css.evaluation.diversity import diversity
 
 
@@ -22,6 +23,36 @@ def best_student(accuracies):
     return min(
         accuracies, key=lambda name: (-accuracies[name], student_kind(name))
     )
+
+
+KINDS = ("branch", "network", "ensemble")
+
+
+def choose_student(word, accuracies):
+    """Returns the student that a word stands for.
+
+    Args:
+        word: `"best"`, the most accurate one; `"branch"` or `"network"`, the
+            most accurate of its kind; or a student's name.
+        accuracies: Dict from student name to validation accuracy.
+
+    Raises:
+        UserError: If there is no such student; the known ones are listed.
+    """
+    if word in accuracies:
+        return word
+    if word == "best":
+        return best_student(accuracies)
+    if word in KINDS:
+        kind = KINDS.index(word)
+        of_kind = {
+            name: accuracy
+            for name, accuracy in accuracies.items()
+            if student_kind(name) == kind
+        }
+        if of_kind:
+            return best_student(of_kind)
+    raise unknown_name("student", word, ["best", *accuracies])
 
 
 def evaluate_students(distiller, split, batch_size=128):

@@ -7,11 +7,11 @@ import keras
 from keras import ops
 
 from keras_css.errors import UserError
+from keras_css.errors import unknown_name
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.method import Method
-from keras_css.registry import unknown_name
 from keras_css.supervision import branch_labels
 
 VARIANTS = ("released", "detached")

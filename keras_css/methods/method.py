@@ -1,9 +1,10 @@
 """What a method is: how the networks of a cohort teach each other."""
 
 import keras
-from keras import ops
 
 from keras_css.errors import UserError
+from keras_css.errors import unknown_name
+from keras_css.supervision import aggregate
 from keras_css.supervision import class_logits
 
 
@@ -36,6 +37,7 @@ class Method(keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.num_classes = None
+        self.branch_counts = {}
         self.term_names = None
         self.student_names = None
 
@@ -61,6 +63,9 @@ class Method(keras.layers.Layer):
                 f"received {classes}."
             )
         self.num_classes = classes[0]
+        self.branch_counts = {
+            name: network.num_branches for name, network in networks.items()
+        }
 
     def compute_losses(
         self, outputs, labels, sample_weight=None, epoch=0.0, training=False
@@ -99,11 +104,45 @@ class Method(keras.layers.Layer):
             own = class_logits(output["logits"], self.num_classes)
             for i in range(own.shape[-1]):
                 branches[f"{name}/branch_{i}"] = own[:, :, i]
-            networks[name] = ops.mean(own, axis=-1)
+            networks[name] = aggregate(output["logits"], self.num_classes)
         students = {**branches, **networks}
         if len(networks) > 1:
             students["ensemble"] = sum(networks.values()) / len(networks)
         return students
+
+    def student_parts(self, name):
+        """Returns which branches a student consists of, for cutting it out.
+
+        Args:
+            name: A name that `students` returns.
+
+        Returns:
+            Dict from `(network name, branch)` to a weight: the student's
+            logits are the weighted sum of those branches' class logits.
+
+        Raises:
+            UserError: If there is no such student.
+        """
+        parts = self._parts()
+        if name not in parts:
+            raise unknown_name("student", name, parts)
+        return parts[name]
+
+    def _parts(self):
+        branches, networks = {}, {}
+        for network, count in self.branch_counts.items():
+            members = [(network, i) for i in range(count)]
+            for i, member in enumerate(members):
+                branches[f"{network}/branch_{i}"] = {member: 1.0}
+            networks[network] = dict.fromkeys(members, 1.0 / count)
+        parts = {**branches, **networks}
+        if len(networks) > 1:
+            parts["ensemble"] = {
+                member: weight / len(networks)
+                for whole in networks.values()
+                for member, weight in whole.items()
+            }
+        return parts
 
     def after_step(self, networks):
         """Moves the method's own state after an optimizer step."""

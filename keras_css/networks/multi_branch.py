@@ -67,6 +67,7 @@ class MultiBranchNetwork(keras.Model):
         self.transformation.check(num_branches)
         self.joint_labels = joint_labels
         self.preprocessing = preprocessing
+        self.image_shape = None
         self.trunk = self.backbone.trunk()
         columns = num_classes * num_branches if joint_labels else num_classes
         self.tails = [self.backbone.tail() for _ in range(num_branches)]
@@ -74,6 +75,7 @@ class MultiBranchNetwork(keras.Model):
 
     def build(self, input_shape):
         check_image_shape(input_shape)
+        self.image_shape = tuple(input_shape[1:])
         if self.preprocessing is not None:
             if not self.preprocessing.built:
                 self.preprocessing.build(input_shape)
@@ -97,9 +99,11 @@ class MultiBranchNetwork(keras.Model):
             seen = self.transformation(shared, i, self.num_branches)
             features.append(tail(seen, training=training))
             logits.append(head(features[-1]))
+        # Losses are computed in float32 (or more), whatever the precision.
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
         return {
-            "logits": ops.stack(logits, axis=-1),
-            "features": ops.stack(features, axis=-1),
+            "logits": ops.cast(ops.stack(logits, axis=-1), dtype),
+            "features": ops.cast(ops.stack(features, axis=-1), dtype),
         }
 
     def get_config(self):

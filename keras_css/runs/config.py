@@ -7,8 +7,8 @@ import inspect
 from keras_css import backbones
 from keras_css.data import DATASETS
 from keras_css.errors import UserError
+from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
-from keras_css.registry import unknown_name
 from keras_css.supervision import TRANSFORMATIONS
 
 
@@ -85,8 +85,8 @@ class RunConfig:
                 )
         if self.learning_rate is not None and not 0 < self.learning_rate < 1e6:
             raise UserError(
-                "--learning_rate must be a positive number, received "
-                f"{self.learning_rate}."
+                "--learning_rate must be a positive number below 1e6, "
+                f"received {self.learning_rate}."
             )
         if not 0 <= self.weight_decay < float("inf"):
             raise UserError(

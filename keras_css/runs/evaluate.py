@@ -1,5 +1,6 @@
-"""Measuring a finished run again, from its saved networks."""
+"""Loading a finished run and measuring it again."""
 
+import dataclasses
 import zipfile
 
 import keras
@@ -7,6 +8,8 @@ import numpy as np
 
 from keras_css import methods
 from keras_css.data import DATASETS
+from keras_css.data import Dataset
+from keras_css.data import Split
 from keras_css.data import split_off_validation
 from keras_css.errors import UserError
 from keras_css.evaluation import evaluate_students
@@ -23,18 +26,33 @@ UNREADABLE = (
 )
 
 
-def evaluate(run_dir, data_dir=None):
-    """Measures every student of a run on its validation and test parts.
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """What a run folder holds, and the data it was trained on.
 
-    Works on any backend, whichever trained the run, and changes nothing in
-    the folder.
+    Attributes:
+        folder: The `RunFolder`.
+        config: The `RunConfig`.
+        result: The contents of `result.json`.
+        dataset: The `Dataset`.
+        validation: The `Split` that the run kept for validation.
+        distiller: The cohort with the weights of the last epoch.
+    """
+
+    folder: RunFolder
+    config: RunConfig
+    result: dict
+    dataset: Dataset
+    validation: Split
+    distiller: OnlineDistiller
+
+
+def load_run(run_dir, data_dir=None):
+    """Returns a `FinishedRun`, on any backend, whichever trained it.
 
     Args:
-        run_dir: A complete run folder.
+        run_dir: A complete run folder; nothing in it is changed.
         data_dir: Where the data are now; default where they were.
-
-    Returns:
-        Dict like `result.json`, with `"stored"` holding that file's own.
 
     Raises:
         UserError: If the folder holds no complete run.
@@ -60,16 +78,39 @@ def evaluate(run_dir, data_dir=None):
     _, validation = split_off_validation(
         dataset.train, config.validation_fraction, config.seed
     )
-    distiller = load_cohort(folder, config)
+    return FinishedRun(
+        folder,
+        config,
+        result,
+        dataset,
+        validation,
+        load_cohort(folder, config),
+    )
+
+
+def evaluate(run_dir, data_dir=None):
+    """Measures every student of a run on its validation and test parts.
+
+    Args:
+        run_dir: A complete run folder.
+        data_dir: Where the data are now; default where they were.
+
+    Returns:
+        Dict like `result.json`, with `"stored"` holding that file's own.
+
+    Raises:
+        UserError: If the folder holds no complete run.
+    """
+    run = load_run(run_dir, data_dir)
     return {
-        "method": config.method,
-        "dataset": config.dataset,
+        "method": run.config.method,
+        "dataset": run.config.dataset,
         "backend": keras.backend.backend(),
-        "validation": evaluate_students(distiller, validation),
-        "test": evaluate_students(distiller, dataset.test),
-        "diversity": measure_diversity(distiller, dataset.test),
-        "best_student": result["best_student"],
-        "stored": result,
+        "validation": evaluate_students(run.distiller, run.validation),
+        "test": evaluate_students(run.distiller, run.dataset.test),
+        "diversity": measure_diversity(run.distiller, run.dataset.test),
+        "best_student": run.result["best_student"],
+        "stored": run.result,
     }
 
 
@@ -84,21 +125,26 @@ def load_cohort(folder, config):
         UserError: If a saved network is missing or damaged.
     """
     names = ["network_a", "network_b"][: 1 + (config.network_b != "none")]
-    networks = []
-    for name in names:
-        path = folder.models / f"{name}.keras"
-        try:
-            networks.append(keras.saving.load_model(path, safe_mode=True))
-        except UNREADABLE as error:
-            state = "damaged" if path.exists() else "missing"
-            raise UserError(
-                f"{path} must be a network saved by a run, but is {state}: "
-                "train again in a new folder."
-            ) from error
+    networks = [load_keras(folder.models / f"{name}.keras") for name in names]
     return OnlineDistiller(
         networks,
         method=methods.METHODS.get(config.method)(**config.method_options),
     )
+
+
+def load_keras(path):
+    """Returns the model of a `.keras` file, without running code from it.
+
+    Raises:
+        UserError: If the file is missing or damaged.
+    """
+    try:
+        return keras.saving.load_model(path, safe_mode=True)
+    except UNREADABLE as error:
+        state = "damaged or of another kind" if path.exists() else "missing"
+        raise UserError(
+            f"'{path}' must be a model saved by Keras, but is {state}."
+        ) from error
 
 
 def largest_change(found, stored):

@@ -8,6 +8,8 @@ import tempfile
 
 from keras_css.errors import UserError
 
+UNFINISHED = ".part-"
+
 
 class RunFolder:
     """Paths of one run, and how its files are written.
@@ -77,6 +79,11 @@ class RunFolder:
         for room in (self.checkpoints, self.models, self.figures):
             room.mkdir(exist_ok=True)
 
+    def remove_unfinished(self):
+        """Removes what a killed process left half-written."""
+        for part in self.path.glob(f"**/{UNFINISHED}*"):
+            shutil.rmtree(part, ignore_errors=True)
+
     def read_json(self, path):
         """Returns the contents of one of the run's JSON files.
 
@@ -117,7 +124,7 @@ def write_atomically(path, write):
             same ending and lies in the same folder.
     """
     path = pathlib.Path(path)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=path.parent))
     part = folder / path.name
     try:
         write(part)

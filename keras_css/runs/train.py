@@ -97,11 +97,17 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
     if resume:
         check_same_data(folder.read_json(folder.config), dataset)
         folder.make_rooms()
+        folder.remove_unfinished()
         done, state = restore(folder, distiller, say)
     else:
         folder.begin(describe_run(config, dataset))
 
     history = History(folder, done)
+    if len(history.rows) < done:
+        raise UserError(
+            f"{folder.history} must hold the {done} epochs done so far, "
+            f"received {len(history.rows)}: start a new run."
+        )
     # A resumed run has cost what its first part cost, too.
     began -= sum(row["seconds"] for row in history.rows)
     checkpoints = Checkpoints(folder, state)
@@ -127,6 +133,7 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
         checkpoints.state,
         len(batches) * batches.batch_size,
         began,
+        say,
     )
 
 
@@ -173,9 +180,10 @@ def describe_cohort(config, distiller):
         for name, network in zip(names, distiller.networks)
     ]
     branches = f"{config.branches} branch" + "es" * (config.branches > 1)
+    epochs = f"{config.epochs} epoch" + "s" * (config.epochs > 1)
     return (
         f"{config.method} on {keras.backend.backend()}: {' and '.join(sizes)}, "
-        f"{branches} each, {config.epochs} epochs"
+        f"{branches} each, {epochs}"
     )
 
 
@@ -223,7 +231,15 @@ def describe_run(config, dataset):
 
 
 def _finish(
-    folder, config, distiller, splits, rows, state, images_per_epoch, began
+    folder,
+    config,
+    distiller,
+    splits,
+    rows,
+    state,
+    images_per_epoch,
+    began,
+    say,
 ):
     """Measures the last and the selected epoch and writes what remains."""
     last = {
@@ -233,7 +249,10 @@ def _finish(
     diverse = measure_diversity(distiller, splits["test"])
     for name, network in distiller.named_networks.items():
         write_atomically(folder.models / f"{name}.keras", network.save)
-    selected_epoch = load_selected(folder, distiller, state) or config.epochs
+    selected_epoch = load_selected(folder, distiller, state)
+    if selected_epoch is None:
+        say("the epoch preferred by validation is lost: reporting the last one")
+        selected_epoch = config.epochs
     selected = {
         part: evaluate_students(distiller, split)
         for part, split in splits.items()

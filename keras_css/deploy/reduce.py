@@ -1,0 +1,82 @@
+"""Reduced precision: float16 and int8 files from the float32 one."""
+
+import warnings
+
+import numpy as np
+import onnx
+
+from keras_css.deploy.graph import simplify
+
+PRECISIONS = ("fp32", "fp16", "int8")
+CALIBRATION_IMAGES = 512
+CALIBRATION_BATCH = 32
+
+
+def to_float16(proto):
+    """Returns the model with weights and activations in float16.
+
+    Input and output keep their types, so that callers need not change.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with warnings.catch_warnings():
+        # It warns of each value below float16's smallest; the proof decides.
+        warnings.simplefilter("ignore")
+        return convert_float_to_float16(proto, keep_io_types=True)
+
+
+def to_int8(proto, images, folder):
+    """Returns the model quantised to 8 bits, static, per channel.
+
+    Weights become int8, activations uint8 with ranges seen on real images;
+    QDQ form, which onnxruntime runs with integer kernels on CPUs.
+
+    Args:
+        proto: The float32 `onnx.ModelProto`.
+        images: Array `(N, ...)` of calibration images in the form the file's
+            input takes.
+        folder: A scratch folder.
+    """
+    from onnxruntime.quantization import QuantFormat
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization import quantize_static
+
+    source, target = folder / "float.onnx", folder / "int8.onnx"
+    # Constants must be initializers for the quantiser to see them.
+    onnx.save(simplify(proto, folder / "simple.onnx"), source)
+    quantize_static(
+        source,
+        target,
+        _Calibration(images[:CALIBRATION_IMAGES], _batch(proto)),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        # CPUs without VNNI saturate on full 8-bit weights.
+        reduce_range=True,
+        op_types_to_quantize=["Conv", "Gemm", "MatMul", "Add"],
+    )
+    return onnx.load(target)
+
+
+def _batch(proto):
+    batch = proto.graph.input[0].type.tensor_type.shape.dim[0]
+    return batch.dim_value or CALIBRATION_BATCH
+
+
+class _Calibration:
+    """What onnxruntime calls a calibration data reader."""
+
+    def __init__(self, images, batch_size):
+        whole = len(images) // batch_size * batch_size
+        if not whole:
+            images = np.resize(images, (batch_size, *images.shape[1:]))
+            whole = batch_size
+        self.parts = iter(
+            images[start : start + batch_size]
+            for start in range(0, whole, batch_size)
+        )
+
+    def get_next(self):
+        part = next(self.parts, None)
+        return None if part is None else {"image": part}

@@ -1,0 +1,51 @@
+"""Exports as a table for a terminal."""
+
+
+def export_lines(reports):
+    """Returns what `to_onnx` prints at its end.
+
+    Args:
+        reports: Dict from path to the contents of the JSON file beside it.
+    """
+    lines = [
+        f"{'student':<22}{'validation':>11}{'test':>9}{'parameters':>12}"
+        f"{'bytes':>11}{'difference':>12}"
+    ]
+    for report in reports.values():
+        accuracy = report["accuracy"]
+        cells = [
+            f"{accuracy[part]:.4f}" if part in accuracy else "-"
+            for part in ("validation", "test")
+        ]
+        lines.append(
+            f"{report['student']:<22}{cells[0]:>11}{cells[1]:>9}"
+            f"{report['parameters']:>12,}{report['bytes']:>11,}"
+            f"{report['proof']['largest_difference']:>12.1e}"
+        )
+    lines.append(
+        "(accuracies of the file itself in onnxruntime; difference: largest of "
+        "the float32 file against the Keras student)"
+    )
+    for report in reports.values():
+        proof = report["proof"]
+        lines.append(
+            f"proof of {report['student']}: {proof['images']}, same class in "
+            f"{proof['same_top_class']:.2%}"
+        )
+        if "reduced" in report:
+            lines.append(_reduced_line(report))
+    lines += [f"file: {path}" for path in reports]
+    return lines
+
+
+def _reduced_line(report):
+    reduced = report["reduced"]
+    drops = ", ".join(
+        f"{name} {drop:+.4f}" for name, drop in reduced["accuracy_drop"].items()
+    )
+    return (
+        f"{report['precision']} of {report['student']}: "
+        f"{reduced['size_ratio']:.2f} of the float32 size, accuracy lost: "
+        f"{drops or 'not measured'}; same class as float32 in "
+        f"{reduced['same_top_class']:.2%}"
+    )

@@ -1,0 +1,92 @@
+"""Ship a student: one ONNX file, proven equal to what was trained.
+
+Cuts the student out of a finished run, converts it, compares the file in
+onnxruntime with the Keras student on the validation images, measures the
+file's accuracy on the test images, and only then writes student.onnx and
+student.json. Examples:
+
+  python export/to_onnx.py --run_dir runs/digits-css-jax-1
+  python export/to_onnx.py --run_dir RUN --student all
+  python export/to_onnx.py --run_dir RUN --student branch --precision int8
+  python export/to_onnx.py --model digits.keras --out digits.onnx
+"""
+
+from absl import flags
+
+from keras_css_cli.command import use_backend
+from keras_css_runtime.errors import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
+flags.DEFINE_string("model", None, "A .keras file instead of a run.")
+flags.DEFINE_string(
+    "out", None, "Where the file goes; default student.onnx in the run folder."
+)
+flags.DEFINE_string(
+    "student",
+    "best",
+    "best, branch or network (the best of its kind on validation), ensemble, "
+    "a name such as network_a/branch_0, or all.",
+)
+flags.DEFINE_string(
+    "precision", "fp32", "fp32, fp16, or int8 (calibrated on validation)."
+)
+flags.DEFINE_string(
+    "input",
+    "auto",
+    "uint8 (pixels NHWC, preprocessing inside), float_nhwc or float_nchw "
+    "(normalised images); auto: uint8 where the student has preprocessing.",
+)
+flags.DEFINE_string("output", "logits", "logits or probabilities.")
+flags.DEFINE_integer("batch_size", None, "A fixed batch; default any.")
+flags.DEFINE_float(
+    "max_accuracy_drop",
+    0.01,
+    "The most that fp16 or int8 may lose on validation or test, a fraction of "
+    "1; a file that loses more is refused.",
+)
+flags.DEFINE_string(
+    "dataset", None, "With --model: the data set to prove and measure it on."
+)
+flags.DEFINE_string("data_dir", None, "Where the data are, if not as trained.")
+flags.DEFINE_string("backend", None, "Keras backend: tensorflow, jax or torch.")
+
+
+def run():
+    """Exports as the flags say."""
+    if bool(FLAGS.run_dir) == bool(FLAGS.model):
+        raise UserError(
+            "Either --run_dir must name a finished run or --model a .keras "
+            f"file, received {'both' if FLAGS.model else 'neither'}."
+        )
+    if FLAGS.model and not FLAGS.out:
+        raise UserError("--model needs --out, the .onnx file to write.")
+    use_backend(FLAGS.backend)
+
+    from keras_css.deploy import export_model
+    from keras_css.deploy import export_run
+    from keras_css.deploy.report import export_lines
+
+    options = {
+        "input_kind": FLAGS["input"].value,
+        "output": FLAGS.output,
+        "batch_size": FLAGS.batch_size,
+        "precision": FLAGS.precision,
+        "max_accuracy_drop": FLAGS.max_accuracy_drop,
+        "data_dir": FLAGS.data_dir,
+        "student": FLAGS.student,
+        "say": _say,
+    }
+    if FLAGS.model:
+        report = export_model(
+            FLAGS.model, FLAGS.out, dataset=FLAGS.dataset, **options
+        )
+        reports = {FLAGS.out: report}
+    else:
+        reports = export_run(FLAGS.run_dir, path=FLAGS.out, **options)
+    print("\n".join(export_lines(reports)))
+
+
+def _say(line):
+    print(line, flush=True)

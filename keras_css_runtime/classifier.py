@@ -1,0 +1,151 @@
+"""Classifying pictures with one exported file."""
+
+import json
+
+import numpy as np
+
+from keras_css_runtime.errors import UserError
+from keras_css_runtime.pictures import to_array
+from keras_css_runtime.session import open_session
+
+INPUTS = ("uint8", "float_nhwc", "float_nchw")
+OUTPUTS = ("logits", "probabilities")
+
+
+class OnnxClassifier:
+    """A student in onnxruntime: pictures in, class names out.
+
+    All it needs to know stands in the file: names of the classes, size of the
+    images, how pixels are normalised.
+
+    Args:
+        path: The ONNX file that `to_onnx` wrote.
+        provider: `"cpu"`, `"cuda"` or `"tensorrt"`; refused where it does not
+            run.
+        batch_size: Most pictures at a time.
+        threads: Threads of one operator; None for onnxruntime's choice.
+
+    Attributes:
+        class_names: List of C names.
+        image_shape: `(H, W, channels)` of the images the student takes.
+        metadata: Dict of everything the file says about itself.
+
+    Raises:
+        UserError: If the file is missing, damaged or not one of ours.
+
+    Example:
+
+    ```python
+    classifier = OnnxClassifier("student.onnx")
+    names, probabilities = classifier(["cat.jpg", "dog.png"])
+    ```
+    """
+
+    def __init__(self, path, provider="cpu", batch_size=32, threads=None):
+        self.session = open_session(path, provider, threads)
+        self.metadata = read_metadata(self.session, path)
+        self.class_names = self.metadata["class_names"]
+        self.image_shape = tuple(self.metadata["image_shape"])
+        fixed = self.session.get_inputs()[0].shape[0]
+        self.fixed_batch = fixed if isinstance(fixed, int) else None
+        self.batch_size = self.fixed_batch or batch_size
+
+    def __call__(self, pictures):
+        """Returns names of the likeliest classes and all probabilities.
+
+        Args:
+            pictures: A list of paths, PIL images and uint8 arrays of any size,
+                one of these alone, or a uint8 array `(N, h, w, c)`.
+
+        Returns:
+            `(names, probabilities)`: a list of N names and a float32 array
+            `(N, C)`, rows in the order of `pictures`.
+
+        Raises:
+            UserError: If one of them is no picture.
+        """
+        if isinstance(pictures, np.ndarray):
+            alone = pictures.ndim < 4
+        else:
+            alone = not isinstance(pictures, (list, tuple))
+        pictures = [pictures] if alone else pictures
+        rows = [np.zeros((0, len(self.class_names)), "float32")]
+        for start in range(0, len(pictures), self.batch_size):
+            part = pictures[start : start + self.batch_size]
+            images = np.stack([to_array(p, self.image_shape) for p in part])
+            rows.append(self._softmax(self.run(images)))
+        probabilities = np.concatenate(rows)
+        best = probabilities.argmax(axis=-1)
+        return [self.class_names[i] for i in best], probabilities
+
+    def run(self, images):
+        """Returns what the file puts out for images of its own size.
+
+        Args:
+            images: uint8 array `(N, H, W, channels)`.
+
+        Returns:
+            float32 array `(N, C)`, logits or probabilities as exported.
+        """
+        count = len(images)
+        feed = self._normalise(images)
+        if self.fixed_batch and count != self.fixed_batch:
+            missing = np.zeros((self.fixed_batch - count, *feed.shape[1:]))
+            feed = np.concatenate([feed, missing.astype(feed.dtype)])
+        return self.session.run(None, {"image": feed})[0][:count]
+
+    def _normalise(self, images):
+        kind = self.metadata["input"]
+        if kind == "uint8":
+            return images
+        rule = self.metadata.get("preprocessing") or {}
+        if "scale" not in rule or "offset" not in rule:
+            raise UserError(
+                "This file takes images that were normalised by the code that "
+                "trained it, and cannot do so itself: run its session with "
+                "your own arrays."
+            )
+        scale = np.asarray(rule["scale"], "float32")
+        images = images * scale + np.asarray(rule["offset"], "float32")
+        if kind == "float_nchw":
+            images = images.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(images, "float32")
+
+    def _softmax(self, output):
+        if self.metadata["output"] == "probabilities":
+            return output
+        shifted = np.exp(output - output.max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def read_metadata(session, path):
+    """Returns what a file says about itself.
+
+    Raises:
+        UserError: If it was not written by `to_onnx`.
+    """
+    stored = session.get_modelmeta().custom_metadata_map
+    found = {name: _parse(text) for name, text in stored.items()}
+    shape, names = found.get("image_shape"), found.get("class_names")
+    fits = (
+        isinstance(names, list)
+        and isinstance(shape, list)
+        and len(shape) == 3
+        and all(isinstance(n, int) and n > 0 for n in shape)
+        and found.get("input") in INPUTS
+        and found.get("output") in OUTPUTS
+        and [given.name for given in session.get_inputs()] == ["image"]
+    )
+    if not fits:
+        raise UserError(
+            f"'{path}' must be an ONNX file written by to_onnx, but does not "
+            "say its class names, image shape, input and output."
+        )
+    return found
+
+
+def _parse(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

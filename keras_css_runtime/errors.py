@@ -1,0 +1,37 @@
+"""The errors that a user can cause and that a user can mend."""
+
+import difflib
+
+
+class UserError(ValueError):
+    """Something the user gave does not fit; the message is one line.
+
+    The line says what was expected, what was received and what to do. The
+    commands print it without a traceback and exit with code 2.
+    """
+
+
+class ProofError(Exception):
+    """An exported file does not do what the student does: it is not kept.
+
+    The commands print the line and exit with code 1.
+    """
+
+
+def unknown_name(kind, name, known):
+    """Returns the error for a name that is not among the known ones.
+
+    Args:
+        kind: What the name stands for, for example `"backbone"`.
+        name: The name that was received.
+        known: The names that exist.
+
+    Returns:
+        A `UserError` that shows the nearest known names first.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return UserError(
+        f"Unknown {kind} '{name}': {hint}Known: {', '.join(known) or 'none'}."
+    )

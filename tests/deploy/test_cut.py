@@ -1,0 +1,281 @@
+"""Students cut out of a cohort: ordinary Keras models that say the same."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tiny
+
+import keras_css
+from keras_css import OnlineDistiller
+from keras_css import UserError
+from keras_css.backbones import Backbone
+from keras_css.backbones import CifarResNet
+from keras_css.backbones.batch_norm import BatchNorm
+from keras_css.deploy import cut_student
+from keras_css.deploy.cut import find_preprocessing
+from keras_css.deploy.cut import without_preprocessing
+from keras_css.deploy.fold import fold_batch_norm
+from keras_css.supervision import Transformation
+
+
+def shake(model, seed=0):
+    """Gives BatchNorm statistics and all else values far from the initial."""
+    rng = np.random.default_rng(seed)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for weight in layer.weights:
+                value = rng.uniform(0.3, 2.0, weight.shape)
+                if weight.name in ("beta", "moving_mean"):
+                    value -= 1.0
+                weight.assign(value)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    distiller = tiny.cohort()
+    x, y = tiny.images(16)
+    distiller.fit(
+        x, y, batch_size=8, epochs=1, validation_data=(x, y), verbose=0
+    )
+    shake(distiller)
+    return distiller
+
+
+def test_students_say_what_the_cohort_says_of_them(cohort):
+    x, _ = tiny.images(10, seed=3)
+    expected = cohort.predict(x, verbose=0)
+    for name in ("network_b/branch_2", "network_a", "ensemble"):
+        logits, student = expected[name], cohort.student(name)
+        np.testing.assert_allclose(
+            student.predict(x, verbose=0), logits, atol=1e-5
+        )
+        assert student.dtype_policy.name == "float32"
+        kinds = {type(layer) for layer in student.layers}
+        assert not any(
+            issubclass(k, keras.layers.BatchNormalization) for k in kinds
+        )
+        assert all(k.__module__.startswith("keras.") for k in kinds)
+
+
+def test_a_branch_has_the_parameters_of_the_plain_backbone(cohort):
+    """Counted by hand: two folded convolutions and its own columns."""
+    branch = cohort.student("network_a/branch_1")
+    convolutions = (9 * 1 * 8 + 8) + (9 * 8 * 6 + 6)
+    assert branch.count_params() == convolutions + (6 * 4 + 4)
+    network = cohort.student("network_a")
+    tails = 3 * ((9 * 8 * 6 + 6) + (6 * 4 + 4))
+    assert network.count_params() == (9 * 1 * 8 + 8) + tails
+
+
+def test_a_student_does_not_share_weights_with_the_cohort(cohort):
+    student = cohort.student("network_b")
+    before = [keras.ops.convert_to_numpy(v) for v in cohort.variables]
+    for weight in student.weights:
+        weight.assign(np.zeros(weight.shape))
+    for old, variable in zip(before, cohort.variables):
+        np.testing.assert_array_equal(old, keras.ops.convert_to_numpy(variable))
+
+
+@pytest.mark.once
+def test_a_saved_student_loads_where_keras_css_is_not(cohort, tmp_path):
+    x, _ = tiny.images(6, seed=3)
+    student = cohort.student("ensemble")
+    student.save(tmp_path / "student.keras")
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import keras, numpy, sys\n"
+        "model = keras.saving.load_model('student.keras', safe_mode=True)\n"
+        "y = model.predict(numpy.load('x.npy'), verbose=0)\n"
+        "numpy.save('y.npy', y)\n"
+        "assert 'keras_css' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    found = np.load(tmp_path / "y.npy")
+    np.testing.assert_allclose(found, student.predict(x, verbose=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_cohort_in_mixed_precision_gives_float32_students(policy):
+    """Equal to the same weights in a float32 cohort, not merely close."""
+    x, y = tiny.images(16)
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = tiny.cohort()
+        history = mixed.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+        shake(mixed)
+        rough = mixed.predict(x, verbose=0)["network_a"]
+        student = mixed.student("network_a")
+        assert keras.config.dtype_policy().name == policy
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(history["loss"]).all()
+    assert {weight.dtype for weight in student.weights} == {"float32"}
+    exact = tiny.cohort()
+    exact.build((None, *x.shape[1:]))
+    for twin, network in zip(exact.networks, mixed.networks):
+        twin.set_weights(network.get_weights())
+    expected = exact.predict(x, verbose=0)["network_a"]
+    found = student.predict(x, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(rough, expected, atol=0.3)
+    assert np.abs(rough - expected).max() > 1e-5, "was not mixed at all"
+
+
+def test_best_is_chosen_on_the_validation_data_of_fit(cohort):
+    x, y = tiny.images(16)
+    accuracies = {
+        name: np.mean(logits.argmax(axis=-1) == y)
+        for name, logits in cohort.predict(x, verbose=0).items()
+    }
+    assert len(accuracies) == 9
+    logs = cohort.history.history
+    chosen = max(logs[f"val_{name}/accuracy"][-1] for name in accuracies)
+    best = [n for n in accuracies if logs[f"val_{n}/accuracy"][-1] == chosen]
+    got = cohort.student("best").predict(x, verbose=0)
+    assert any(
+        np.allclose(got, cohort.predict(x, verbose=0)[n], atol=1e-5)
+        for n in best
+    )
+
+
+def test_wrong_names_and_missing_validation_are_refused(cohort):
+    with pytest.raises(UserError, match="did you mean network_a"):
+        cohort.student("network_a/branch_7")
+    fresh = tiny.cohort()
+    with pytest.raises(UserError, match="call fit or build first"):
+        fresh.student("network_a")
+    fresh.build((None, 8, 8, 1))
+    with pytest.raises(UserError, match="fit with validation_data"):
+        fresh.student("best")
+
+
+def test_images_of_any_size_need_a_size():
+    network = keras_css.MultiBranchNetwork("resnet8", 3)
+    network.build((None, None, None, 1))
+    parts = {("network_a", 1): 1.0}
+    with pytest.raises(UserError, match="give image_shape"):
+        cut_student({"network_a": network}, parts)
+    x = np.random.default_rng(0).normal(size=(2, 12, 20, 1)).astype("float32")
+    student = cut_student({"network_a": network}, parts, x.shape[1:])
+    expected = keras.ops.convert_to_numpy(network(x)["logits"])[:, 1::3, 1]
+    np.testing.assert_allclose(
+        student.predict(x, verbose=0), expected, atol=1e-5
+    )
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Scale(Transformation):
+    """A user's own: fades by a constant map."""
+
+    def call(self, features, branch, num_branches):
+        faded = keras.ops.full((8, 8, 1), 1 - 0.2 * branch)
+        return features * faded
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class DeepBackbone(Backbone):
+    """A functional model inside a Sequential, BatchNorm of several kinds."""
+
+    feature_dim = 5
+
+    def __init__(self, split=1):
+        super().__init__(split)
+
+    def stages(self):
+        image = keras.Input((8, 8, 1))
+        x = keras.layers.Conv2D(4, 3, padding="same")(image)
+        x = BatchNorm()(x)
+        x = keras.layers.Activation("relu")(x)
+        x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+        x = keras.layers.BatchNormalization(scale=False)(x)
+        x = keras.layers.Dropout(0.5)(x)
+        return [
+            keras.Sequential([keras.Model(image, x)]),
+            keras.Sequential(
+                [keras.layers.Conv2D(5, 1), keras.layers.ReLU(), BatchNorm()]
+            ),
+        ]
+
+
+def test_a_users_own_backbone_and_transformation():
+    networks = [
+        keras_css.MultiBranchNetwork(
+            DeepBackbone(),
+            4,
+            transformation=Scale(),
+            preprocessing=keras.layers.Rescaling(0.5, 0.1),
+        )
+        for _ in range(2)
+    ]
+    distiller = OnlineDistiller(networks)
+    x, _ = tiny.images(9)
+    distiller.build((None, *x.shape[1:]))
+    shake(distiller)
+    expected = distiller.predict(x, verbose=0)
+    for name in ("network_b/branch_2", "ensemble"):
+        student = distiller.student(name)
+        np.testing.assert_allclose(
+            student.predict(x, verbose=0), expected[name], atol=1e-5
+        )
+        bare = without_preprocessing(student)
+        np.testing.assert_allclose(
+            bare.predict(x * 0.5 + 0.1, verbose=0), expected[name], atol=1e-5
+        )
+        assert find_preprocessing(bare) is None
+    names = [type(layer).__name__ for layer in student.layers]
+    assert names.count("Rescaling") == 1, "two equal preambles are one"
+    # The one after the ReLU cannot be folded and stays.
+    assert names.count("BatchNorm") == 6
+    assert names.count("BatchNormalization") == 0
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_own_blocks_keep_no_batch_norm(block):
+    network = keras_css.MultiBranchNetwork(
+        CifarResNet(block, (1, 1, 1)), 3, num_branches=2
+    )
+    network.build((None, 9, 12, 2))
+    shake(network)
+    x = np.random.default_rng(0).normal(size=(3, 9, 12, 2)).astype("float32")
+    expected = keras.ops.convert_to_numpy(network(x)["logits"])[:, 1::2, 1]
+    student = cut_student({"network_a": network}, {("network_a", 1): 1.0})
+    np.testing.assert_allclose(
+        student.predict(x, verbose=0), expected, atol=1e-4
+    )
+    assert "BatchNorm" not in {type(layer).__name__ for layer in student.layers}
+
+
+@pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D", "Dense"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_folding_is_exact_for_each_kind_of_layer(kind, bias):
+    image = keras.Input((5, 5, 3))
+    layer = {
+        "Conv2D": lambda: keras.layers.Conv2D(4, 3, use_bias=bias),
+        "DepthwiseConv2D": lambda: keras.layers.DepthwiseConv2D(
+            3, depth_multiplier=2, use_bias=bias
+        ),
+        "Dense": lambda: keras.layers.Dense(4, use_bias=bias),
+    }[kind]()
+    model = keras.Model(
+        image, keras.layers.BatchNormalization(epsilon=0.1)(layer(image))
+    )
+    shake(model)
+    if bias:
+        kernel, _ = layer.get_weights()
+        layer.set_weights([kernel, np.arange(layer.bias.shape[0]) - 2.0])
+    folded = fold_batch_norm(model)
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype("float32")
+    np.testing.assert_allclose(
+        folded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5
+    )
+    assert len(folded.layers) == 2
+
+
+def test_an_activation_before_batch_norm_is_not_folded_away():
+    image = keras.Input((5, 5, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(image)
+    model = keras.Model(image, keras.layers.BatchNormalization()(x))
+    assert len(fold_batch_norm(model).layers) == 3
