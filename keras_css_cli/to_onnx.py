@@ -66,6 +66,7 @@ def run():
 
     from keras_css.deploy import export_model
     from keras_css.deploy import export_run
+    from keras_css.deploy.benchmark_run import measure_students
     from keras_css.deploy.report import export_lines
 
     options = {
@@ -85,7 +86,8 @@ def run():
         reports = {FLAGS.out: report}
     else:
         reports = export_run(FLAGS.run_dir, path=FLAGS.out, **options)
-    print("\n".join(export_lines(reports)))
+    points = measure_students(list(reports), seconds=1.0)
+    print("\n".join(export_lines(reports, points)))
 
 
 def _say(line):

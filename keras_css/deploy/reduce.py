@@ -1,5 +1,6 @@
 """Reduced precision: float16 and int8 files from the float32 one."""
 
+import logging
 import warnings
 
 import numpy as np
@@ -37,17 +38,27 @@ def to_int8(proto, images, folder):
             input takes.
         folder: A scratch folder.
     """
+    source, target = folder / "float.onnx", folder / "int8.onnx"
+    # Constants must be initializers for the quantiser to see them.
+    onnx.save(simplify(proto, folder / "simple.onnx"), source)
+    # It advises what was done already, and says so on the root logger.
+    logging.disable(logging.WARNING)
+    try:
+        _quantise(source, target, images, _batch(proto))
+    finally:
+        logging.disable(logging.NOTSET)
+    return onnx.load(target)
+
+
+def _quantise(source, target, images, batch_size):
     from onnxruntime.quantization import QuantFormat
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization import quantize_static
 
-    source, target = folder / "float.onnx", folder / "int8.onnx"
-    # Constants must be initializers for the quantiser to see them.
-    onnx.save(simplify(proto, folder / "simple.onnx"), source)
     quantize_static(
         source,
         target,
-        _Calibration(images[:CALIBRATION_IMAGES], _batch(proto)),
+        _Calibration(images[:CALIBRATION_IMAGES], batch_size),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -56,7 +67,6 @@ def to_int8(proto, images, folder):
         reduce_range=True,
         op_types_to_quantize=["Conv", "Gemm", "MatMul", "Add"],
     )
-    return onnx.load(target)
 
 
 def _batch(proto):

@@ -1,17 +1,18 @@
 """Exports as a table for a terminal."""
 
 
-def export_lines(reports):
+def export_lines(reports, points):
     """Returns what `to_onnx` prints at its end.
 
     Args:
         reports: Dict from path to the contents of the JSON file beside it.
+        points: What `measure_students` returned for these paths.
     """
     lines = [
         f"{'student':<22}{'validation':>11}{'test':>9}{'parameters':>12}"
-        f"{'bytes':>11}{'difference':>12}"
+        f"{'bytes':>11}{'difference':>12}{'ms/image':>10}"
     ]
-    for report in reports.values():
+    for report, point in zip(reports.values(), points):
         accuracy = report["accuracy"]
         cells = [
             f"{accuracy[part]:.4f}" if part in accuracy else "-"
@@ -21,10 +22,11 @@ def export_lines(reports):
             f"{report['student']:<22}{cells[0]:>11}{cells[1]:>9}"
             f"{report['parameters']:>12,}{report['bytes']:>11,}"
             f"{report['proof']['largest_difference']:>12.1e}"
+            f"{point['p50_ms']:>10.3f}"
         )
     lines.append(
-        "(accuracies of the file itself in onnxruntime; difference: largest of "
-        "the float32 file against the Keras student)"
+        "(the file itself in onnxruntime on this CPU, one image at a time; "
+        "difference: largest of the float32 file against the Keras student)"
     )
     for report in reports.values():
         proof = report["proof"]

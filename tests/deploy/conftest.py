@@ -6,6 +6,7 @@ import onnx
 import pytest
 import tiny
 
+import keras_css
 from keras_css.data import Split
 from keras_css.deploy import export_onnx
 
@@ -24,7 +25,7 @@ def splits():
 def distiller(splits):
     """A cohort that has learnt its images."""
     distiller = tiny.cohort(
-        optimizer="adam",
+        optimizer=keras_css.SGD(0.3),
         preprocessing=keras.layers.Rescaling([1 / 80], [-1.2], dtype="float32"),
     )
     x, y = tiny.images(64)

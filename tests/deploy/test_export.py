@@ -45,20 +45,19 @@ def test_the_file_computes_what_the_cohort_does(exported, distiller, splits):
         np.testing.assert_allclose(run(path, x[:count]), found[:count], 1e-4)
 
 
+def shape_of(value):
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_param or dim.dim_value for dim in dims]
+
+
 @pytest.mark.once
 def test_the_form_of_the_file(exported, proto):
     student, path, report = exported
     (given,), (output,) = proto.graph.input, proto.graph.output
     assert (given.name, output.name) == ("image", "logits")
-    dims = [
-        d.dim_param or d.dim_value for d in given.type.tensor_type.shape.dim
-    ]
-    assert dims == ["batch", 8, 8, 1]
+    assert shape_of(given) == ["batch", 8, 8, 1]
     assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    dims = [
-        d.dim_param or d.dim_value for d in output.type.tensor_type.shape.dim
-    ]
-    assert dims == ["batch", 4]
+    assert shape_of(output) == ["batch", 4]
     assert [(o.domain, o.version) for o in proto.opset_import] == [("", 18)]
     counts = collections.Counter(node.op_type for node in proto.graph.node)
     assert counts["Conv"] == 2

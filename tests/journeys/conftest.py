@@ -7,6 +7,7 @@ import sys
 
 import keras
 import pytest
+from quick_run import QUICK
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -33,6 +34,15 @@ def command(tmp_path_factory):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(command, tmp_path_factory):
+    """A short but complete run, and what the command printed."""
+    place = tmp_path_factory.mktemp("place")
+    done = command("scripts/train.py", *QUICK, cwd=place)
+    assert done.returncode == 0, done.stderr
+    return place, done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The demo, shortened to one epoch."""
 
 import json
+import pathlib
 
 import pytest
 
@@ -17,3 +18,10 @@ def test_the_demo_reports_css_and_independent_side_by_side(command, tmp_path):
         assert method in table
         for student in ("network_a/branch_0", "ensemble"):
             assert f"{result['test'][student]:.4f}" in table
+    shipped = tmp_path / "runs" / "digits-css-1"
+    report = json.loads((shipped / "student.json").read_text())
+    assert report["proof"]["largest_difference"] <= 1e-4
+    assert (shipped / "student.onnx").stat().st_size == report["bytes"]
+    assert (shipped / "student.benchmark.json").exists()
+    assert f"file: {pathlib.Path('runs/digits-css-1/student.onnx')}" in table
+    assert table.count(" is taken for a ") == 10

@@ -10,25 +10,8 @@ import keras
 import numpy as np
 import pytest
 from npz_file import npz
-
-QUICK = (
-    *("--dataset", "digits", "--network_a", "resnet8", "--network_b"),
-    *("resnet8", "--branches", "2", "--epochs", "3"),
-)
-
-
-@pytest.fixture(scope="module")
-def trained(command, tmp_path_factory):
-    """A short but complete run, and what the command printed."""
-    place = tmp_path_factory.mktemp("place")
-    done = command("scripts/train.py", *QUICK, cwd=place)
-    assert done.returncode == 0, done.stderr
-    return place, done.stdout
-
-
-def only_run(place):
-    (run,) = (place / "runs").iterdir()
-    return run
+from quick_run import QUICK
+from quick_run import only_run
 
 
 def test_the_run_folder_is_complete(trained):

@@ -1,0 +1,165 @@
+"""to_onnx.py, predict.py and benchmark.py as a user types them."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from quick_run import only_run
+
+from keras_css import UserError
+from keras_css.data import digits
+from keras_css.deploy import export_model
+from keras_css.deploy import export_run
+
+
+@pytest.fixture(scope="module")
+def shipped(trained, command):
+    """The best student of the quick run, exported where it belongs."""
+    place, _ = trained
+    run = only_run(place)
+    done = command("export/to_onnx.py", "--run_dir", run, cwd=place)
+    assert done.returncode == 0, done.stderr
+    return run, done.stdout
+
+
+def test_the_best_student_ships_with_the_accuracy_it_was_trained_to(shipped):
+    run, printed = shipped
+    result = json.loads((run / "result.json").read_text())
+    report = json.loads((run / "student.json").read_text())
+    best = result["best_student"]
+    assert report["student"] == best
+    assert report["method"], report["dataset"] == ("css", "digits")
+    for part in ("validation", "test"):
+        assert report["accuracy"][part] == pytest.approx(
+            result[part][best], abs=0.003
+        ), "one image may sit on the border between two classes"
+    assert report["proof"]["images"] == "143 validation images"
+    assert report["proof"]["largest_difference"] <= 1e-4
+    assert report["proof_of_cut"]["same_top_class"] == 1.0
+    assert report["bytes"] == (run / "student.onnx").stat().st_size
+    assert f"{report['accuracy']['test']:.4f}" in printed
+    assert f"file: {run / 'student.onnx'}" in printed
+
+
+def test_pictures_of_digits_are_recognised(shipped, command, tmp_path):
+    """As files, twice as large: most are still the digit they show."""
+    run, _ = shipped
+    test = digits.load().test.take(np.arange(40))
+    for i, image in enumerate(test.images):
+        picture = Image.fromarray(image[..., 0]).resize((16, 16))
+        picture.save(tmp_path / f"{i:02d}.png")
+    done = command(
+        *("scripts/predict.py", run / "student.onnx", tmp_path, "--json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [int(entry["class"]) for entry in json.loads(done.stdout)]
+    report = json.loads((run / "student.json").read_text())
+    correct = np.mean(np.array(found) == test.labels)
+    assert correct > report["accuracy"]["test"] - 0.25
+
+
+@pytest.mark.once
+def test_all_students_and_their_benchmark(shipped, command):
+    run, _ = shipped
+    done = command(
+        "export/to_onnx.py", "--run_dir", run, "--student", "all", cwd=run
+    )
+    assert done.returncode == 0, done.stderr
+    kinds = ("branch", "network", "ensemble")
+    reports = [
+        json.loads((run / f"student_{kind}.json").read_text()) for kind in kinds
+    ]
+    sizes = [report["parameters"] for report in reports]
+    assert sizes == sorted(sizes)
+    assert reports[0]["student"].count("/branch_") == 1
+    assert reports[2]["student"] == "ensemble"
+    assert "ms/image" in done.stdout
+    file = run / "student_branch.onnx"
+    done = command(
+        *("export/benchmark.py", file, "--batch_sizes", "1,4"),
+        *("--seconds", "0.2"),
+        cwd=run,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((run / "student_branch.benchmark.json").read_text())
+    assert [batch["batch_size"] for batch in found["batches"]] == [1, 4]
+    for batch in found["batches"]:
+        for what in ("file", "plain_backbone", "keras_predict"):
+            row = batch[what]
+            assert 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"]
+        assert batch["ratio_to_plain_backbone"] > 0
+    assert found["machine"]["threads"] >= 1
+    picture = run / "figures" / "accuracy_latency.png"
+    assert Image.open(picture).size[0] > 300
+
+
+@pytest.mark.once
+def test_what_cannot_be_shipped_gets_one_line(shipped, refused, tmp_path):
+    run, _ = shipped
+    before = (run / "student.onnx").read_bytes()
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(run, unfinished)
+    (unfinished / "result.json").unlink()
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    network = damaged / "models" / "network_a.keras"
+    network.write_bytes(network.read_bytes()[:1000])
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(before[:1000])
+    cases = [
+        ({"run_dir": unfinished}, "must be a finished run"),
+        ({"run_dir": tmp_path}, "must be the folder of a run"),
+        ({"run_dir": damaged}, r"network_a\.keras' must be a model"),
+        ({"run_dir": run, "student": "network_c"}, "Known: best, network_"),
+        ({"run_dir": run, "precision": "fp8"}, "Unknown precision 'fp8'"),
+        ({"run_dir": run, "path": "x.txt"}, r"must end in \.onnx"),
+    ]
+    for arguments, words in cases:
+        with pytest.raises(UserError, match=words) as caught:
+            export_run(say=lambda line: None, **arguments)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="must be a model saved by"):
+        export_model(broken, tmp_path / "x.onnx")
+    error = refused(
+        *("export/to_onnx.py", "--run_dir", run, "--out", "/proc/x.onnx"),
+        cwd=tmp_path,
+    )
+    assert "'/proc" in error and "readable and writable" in error
+    error = refused("export/to_onnx.py", cwd=tmp_path)
+    assert "Either --run_dir" in error
+    assert (run / "student.onnx").read_bytes() == before
+    assert not list(tmp_path.rglob(".part-*"))
+    error = refused("export/benchmark.py", broken, cwd=tmp_path)
+    assert "is damaged or something else" in error
+    error = refused("scripts/predict.py", broken, cwd=tmp_path)
+    assert "at least one picture" in error
+    error = refused(
+        "scripts/predict.py", run / "student.onnx", broken, cwd=tmp_path
+    )
+    assert "must be a picture that can be read" in error
+
+
+@pytest.mark.once
+def test_a_saved_network_ships_without_its_run(shipped, command, tmp_path):
+    run, _ = shipped
+    done = command(
+        *("export/to_onnx.py", "--model", run / "models" / "network_b.keras"),
+        *("--out", "b.onnx", "--student", "network_a/branch_1"),
+        *("--precision", "int8", "--max_accuracy_drop", "1"),
+        *("--dataset", "digits"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of the float32 size, accuracy lost:" in done.stdout
+    report = json.loads((tmp_path / "b.json").read_text())
+    assert report["reduced"]["size_ratio"] < 0.5
+    result = json.loads((run / "result.json").read_text())
+    exact = report["reduced"]["accuracy_fp32"]["test"]
+    assert exact == pytest.approx(
+        result["test"]["network_b/branch_1"], abs=0.003
+    )
+    drop = report["reduced"]["accuracy_drop"]["test"]
+    assert drop == pytest.approx(exact - report["accuracy"]["test"])
