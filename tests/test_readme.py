@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 import keras_css
+from keras_css_runtime.session import open_session
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -22,7 +23,7 @@ def python_blocks(name):
 def readme(tmp_path, monkeypatch):
     """The README's program, working in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    (program,) = python_blocks("README.md")
+    program, _ = python_blocks("README.md")
     lines = [line for line in program.splitlines() if line.strip()]
     assert len(lines) <= 23, "twenty lines and imports"
     return program
@@ -43,6 +44,13 @@ def test_twenty_lines_with_arrays(readme):
     names = {}
     exec(compile(readme, "README.md", "exec"), names)
     check(names)
+    _, shipping = python_blocks("README.md")
+    exec(compile(shipping, "README.md", "exec"), names)
+    session = open_session("digits.onnx")
+    logits = session.run(None, {"image": names["x_test"]})[0]
+    np.testing.assert_allclose(
+        logits, names["student"].predict(names["x_test"]), atol=1e-4
+    )
 
 
 @pytest.mark.once  # test_distiller.py feeds one on every backend
