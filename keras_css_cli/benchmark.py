@@ -18,6 +18,7 @@ from keras_css_cli.command import use_backend
 from keras_css_runtime.errors import UserError
 
 ARGUMENTS = "student.onnx "
+MOST = 65536
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("provider", "cpu", "cpu, cuda or tensorrt.")
@@ -40,19 +41,29 @@ def run(arguments):
         raise UserError(
             f"--threads must be at least 1, received {FLAGS.threads}."
         )
+    batch_sizes = _batch_sizes(FLAGS.batch_sizes)
     use_backend(FLAGS.backend)
 
-    from keras_css.deploy.benchmark import check_batch_sizes
     from keras_css.deploy.benchmark_run import benchmark_file
 
     path = pathlib.Path(arguments[0])
     lines = benchmark_file(
         path,
         provider=FLAGS.provider,
-        batch_sizes=check_batch_sizes(FLAGS.batch_sizes),
+        batch_sizes=batch_sizes,
         threads=FLAGS.threads,
         seconds=FLAGS.seconds,
         compare=FLAGS.compare,
         say=lambda line: print(line, flush=True),
     )
     print("\n".join(lines))
+
+
+def _batch_sizes(texts):
+    sizes = [int(text) for text in texts if text.isdecimal()]
+    if len(sizes) != len(texts) or not all(1 <= n <= MOST for n in sizes):
+        raise UserError(
+            f"--batch_sizes must be whole numbers from 1 to {MOST} with commas "
+            f"between them, received '{','.join(texts)}'."
+        )
+    return sizes

@@ -58,6 +58,11 @@ def run_command(name, argv, usage):
             f"{place} must be readable and writable, but is not: "
             f"{error.strerror}."
         )
+    except MemoryError:
+        return _refuse(
+            "The memory must suffice, but does not: use a smaller batch size "
+            "or smaller networks."
+        )
     except KeyboardInterrupt:
         hint = getattr(command, "AFTER_INTERRUPT", "nothing was changed")
         print(f"interrupted: {hint}", file=sys.stderr)

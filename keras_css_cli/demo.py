@@ -59,7 +59,9 @@ def _ship(run_dir):
     from keras_css.deploy.report import export_lines
 
     print("\n== the best student of css as an ONNX file", flush=True)
-    reports = export_run(run_dir, say=_say)
+    reports, refused = export_run(run_dir, say=_say)
+    if refused:
+        raise next(iter(refused.values()))
     (path,) = reports
     print("\n".join(export_lines(reports, measure_students([path]))))
     print("\n== its latency", flush=True)

@@ -14,6 +14,7 @@ student.json. Examples:
 from absl import flags
 
 from keras_css_cli.command import use_backend
+from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -25,9 +26,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string(
     "student",
-    "best",
-    "best, branch or network (the best of its kind on validation), ensemble, "
-    "a name such as network_a/branch_0, or all.",
+    None,
+    "Default best; branch or network (the best of its kind on validation), "
+    "ensemble, a name such as network_a/branch_0, or all.",
 )
 flags.DEFINE_string(
     "precision", "fp32", "fp32, fp16, or int8 (calibrated on validation)."
@@ -76,18 +77,26 @@ def run():
         "precision": FLAGS.precision,
         "max_accuracy_drop": FLAGS.max_accuracy_drop,
         "data_dir": FLAGS.data_dir,
-        "student": FLAGS.student,
         "say": _say,
     }
+    refused = {}
     if FLAGS.model:
         report = export_model(
-            FLAGS.model, FLAGS.out, dataset=FLAGS.dataset, **options
+            *(FLAGS.model, FLAGS.out, FLAGS.student, FLAGS.dataset), **options
         )
         reports = {FLAGS.out: report}
     else:
-        reports = export_run(FLAGS.run_dir, path=FLAGS.out, **options)
-    points = measure_students(list(reports), seconds=1.0)
-    print("\n".join(export_lines(reports, points)))
+        student = FLAGS.student or "best"
+        reports, refused = export_run(
+            FLAGS.run_dir, student, FLAGS.out, **options
+        )
+    if reports:
+        points = measure_students(list(reports), seconds=1.0)
+        print("\n".join(export_lines(reports, points)))
+    if refused:
+        raise ProofError(
+            "; ".join(f"{path}: {why}" for path, why in refused.items())
+        )
 
 
 def _say(line):

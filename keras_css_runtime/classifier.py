@@ -1,15 +1,10 @@
 """Classifying pictures with one exported file."""
 
-import json
-
 import numpy as np
 
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.onnx_file import OnnxFile
 from keras_css_runtime.pictures import to_array
-from keras_css_runtime.session import open_session
-
-INPUTS = ("uint8", "float_nhwc", "float_nchw")
-OUTPUTS = ("logits", "probabilities")
 
 
 class OnnxClassifier:
@@ -42,13 +37,11 @@ class OnnxClassifier:
     """
 
     def __init__(self, path, provider="cpu", batch_size=32, threads=None):
-        self.session = open_session(path, provider, threads)
-        self.metadata = read_metadata(self.session, path)
+        self.file = OnnxFile(path, provider, threads)
+        self.metadata = self.file.metadata()
         self.class_names = self.metadata["class_names"]
         self.image_shape = tuple(self.metadata["image_shape"])
-        fixed = self.session.get_inputs()[0].shape[0]
-        self.fixed_batch = fixed if isinstance(fixed, int) else None
-        self.batch_size = self.fixed_batch or batch_size
+        self.batch_size = self.file.batch_size or batch_size
 
     def __call__(self, pictures):
         """Returns names of the likeliest classes and all probabilities.
@@ -87,19 +80,14 @@ class OnnxClassifier:
         Returns:
             float32 array `(N, C)`, logits or probabilities as exported.
         """
-        count = len(images)
-        feed = self._normalise(images)
-        if self.fixed_batch and count != self.fixed_batch:
-            missing = np.zeros((self.fixed_batch - count, *feed.shape[1:]))
-            feed = np.concatenate([feed, missing.astype(feed.dtype)])
-        return self.session.run(None, {"image": feed})[0][:count]
+        return self.file.run(self._normalise(images), self.batch_size)
 
     def _normalise(self, images):
         kind = self.metadata["input"]
         if kind == "uint8":
             return images
-        rule = self.metadata.get("preprocessing") or {}
-        if "scale" not in rule or "offset" not in rule:
+        rule = self.metadata.get("preprocessing")
+        if not isinstance(rule, dict) or not {"scale", "offset"} <= set(rule):
             raise UserError(
                 "This file takes images that were normalised by the code that "
                 "trained it, and cannot do so itself: run its session with "
@@ -116,36 +104,3 @@ class OnnxClassifier:
             return output
         shifted = np.exp(output - output.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
-
-
-def read_metadata(session, path):
-    """Returns what a file says about itself.
-
-    Raises:
-        UserError: If it was not written by `to_onnx`.
-    """
-    stored = session.get_modelmeta().custom_metadata_map
-    found = {name: _parse(text) for name, text in stored.items()}
-    shape, names = found.get("image_shape"), found.get("class_names")
-    fits = (
-        isinstance(names, list)
-        and isinstance(shape, list)
-        and len(shape) == 3
-        and all(isinstance(n, int) and n > 0 for n in shape)
-        and found.get("input") in INPUTS
-        and found.get("output") in OUTPUTS
-        and [given.name for given in session.get_inputs()] == ["image"]
-    )
-    if not fits:
-        raise UserError(
-            f"'{path}' must be an ONNX file written by to_onnx, but does not "
-            "say its class names, image shape, input and output."
-        )
-    return found
-
-
-def _parse(text):
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -97,7 +97,7 @@ def _read(path):
             f"'{path}' must be a picture, but there is none."
         ) from None
     # Pillow raises nearly anything for files that are not what they seem.
-    except (Exception, Image.DecompressionBombWarning) as error:
+    except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
             f"'{path}' must be a picture that can be read: {reason[0]}"
@@ -105,10 +105,14 @@ def _read(path):
 
 
 def _to_8_bit(image):
-    """Scales deep grey pictures by the range of their mode."""
-    array = np.asarray(image, "float64")
-    top = 65535.0 if array.max(initial=0) > 255 else 255.0
-    return Image.fromarray(np.clip(array * (255 / top), 0, 255).astype("uint8"))
+    """Scales 16-bit grey to 8 bits by the full range of 16 bits."""
+    if image.mode == "F":
+        raise UserError(
+            "A picture must have 8 or 16 bits a channel, received one of "
+            "floating-point numbers: convert it."
+        )
+    array = np.asarray(image, "float64") * (255 / 65535)
+    return Image.fromarray(np.clip(array, 0, 255).astype("uint8"))
 
 
 def _describe(array):

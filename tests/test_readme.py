@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 import keras_css
-from keras_css_runtime.session import open_session
+from keras_css_runtime.onnx_file import open_session
 
 ROOT = pathlib.Path(__file__).parents[1]
 

@@ -54,3 +54,15 @@ def images(count=12, num_classes=4, size=8, seed=0):
     for i, label in enumerate(labels):
         x[i, label * 2 : label * 2 + 2] += 1.0
     return x.astype("float32"), labels
+
+
+def shake(model, seed=0):
+    """Gives BatchNorm statistics and all else values far from the initial."""
+    rng = np.random.default_rng(seed)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for weight in layer.weights:
+                value = rng.uniform(0.3, 2.0, weight.shape)
+                if weight.name in ("beta", "moving_mean"):
+                    value -= 1.0
+                weight.assign(value)

@@ -11,17 +11,16 @@ import keras
 import numpy as np
 import onnxruntime as ort
 
+from keras_css.backbones import Backbone
 from keras_css.deploy.candidate import Candidate
 from keras_css.deploy.candidate import ExportOptions
-from keras_css.deploy.cut import cut_student
-from keras_css.errors import UserError
+from keras_css.deploy.graph import append_softmax
+from keras_css.deploy.timing import FileRunner
+from keras_css.deploy.timing import paired_latencies
+from keras_css.deploy.timing import summarise
 from keras_css.networks import MultiBranchNetwork
-from keras_css_runtime.classifier import read_metadata
-from keras_css_runtime.session import open_session
-from keras_css_runtime.timing import SessionRunner
-from keras_css_runtime.timing import paired_latencies
-from keras_css_runtime.timing import random_batch
-from keras_css_runtime.timing import summarise
+from keras_css.students import cut_student
+from keras_css_runtime.onnx_file import OnnxFile
 
 CALIBRATION = 64
 
@@ -33,7 +32,7 @@ def benchmark(
     threads=None,
     seconds=3.0,
     compare=True,
-    student=None,
+    keras_student=None,
     say=print,
 ):
     """Measures the latency of an exported file.
@@ -42,72 +41,63 @@ def benchmark(
         path: The ONNX file.
         provider: `"cpu"`, `"cuda"` or `"tensorrt"`; refused where it does not
             run.
-        batch_sizes: The batch sizes.
+        batch_sizes: The batch sizes; a file with a fixed one is measured on
+            that.
         threads: Threads of one operator; default the number of cores.
         seconds: About how long to measure each batch size.
         compare: Whether to measure, in the same rounds, the plain backbone
             exported the same way (fresh weights).
-        student: The Keras student, whose `predict` is then measured, too.
+        keras_student: Function from the file's metadata to the Keras student,
+            whose `predict` is then measured, too, or to None.
         say: Function that takes a line for the user.
 
     Returns:
-        Dict with `machine`, `load_seconds`, and per batch size the first run
-        and the latencies of the file and of what it is compared with.
+        Dict with `machine`, `load_ms`, and per batch size the first run and
+        the latencies of the file and of what it is compared with.
 
     Raises:
         UserError: If the file or the provider does not fit.
     """
-    threads = threads or os.cpu_count()
+    threads = threads or cores()
     began = time.perf_counter()
-    session = open_session(path, provider, threads)
-    load_seconds = time.perf_counter() - began
-    metadata = read_metadata(session, path)
-    sessions = {"file": session}
+    file = OnnxFile(path, provider, threads)
+    load_ms = (time.perf_counter() - began) * 1000
+    metadata = file.metadata()
+    if file.batch_size and list(batch_sizes) != [file.batch_size]:
+        say(f"the file takes batches of {file.batch_size} only")
+        batch_sizes = [file.batch_size]
+    files, student = {"file": file}, None
     with tempfile.TemporaryDirectory() as scratch:
         if compare:
-            say("exporting the plain backbone the same way, to compare")
+            student = keras_student(metadata) if keras_student else None
             plain = _plain_backbone(metadata)
             if plain is None:
-                say("the file names no single backbone: nothing to compare")
+                say("the file names no single backbone to compare with")
             else:
+                say("exporting the plain backbone the same way, to compare")
                 target = pathlib.Path(scratch) / "plain.onnx"
-                _export_plain(plain, metadata, session, target)
-                sessions["plain_backbone"] = open_session(
-                    target, provider, threads
-                )
+                _export_plain(plain, metadata, file, target)
+                files["plain_backbone"] = OnnxFile(target, provider, threads)
         found = []
-        fixed = session.get_inputs()[0].shape[0]
-        sizes = [fixed] if isinstance(fixed, int) else batch_sizes
-        for size in sizes:
+        for size in batch_sizes:
             say(f"batch size {size}")
-            found.append(
-                _one_size(sessions, provider, size, seconds, metadata, student)
-            )
+            found.append(_one_size(files, size, seconds, metadata, student))
     return {
         "file": str(path),
         "student": metadata.get("student"),
         "precision": metadata.get("precision"),
-        "machine": _describe_machine(provider, threads),
-        "load_seconds": load_seconds,
+        "machine": describe_machine(provider, threads),
+        "load_ms": load_ms,
         "batches": found,
     }
 
 
-def _one_size(sessions, provider, size, seconds, metadata, student):
-    batch = random_batch(sessions["file"], size)
-    runners = {
-        name: SessionRunner(session, batch, provider)
-        for name, session in sessions.items()
-    }
+def _one_size(files, size, seconds, metadata, student):
+    batch = files["file"].random_batch(size)
+    runners = {name: FileRunner(file, batch) for name, file in files.items()}
     began = time.perf_counter()
     runners["file"]()
     first = time.perf_counter() - began
-    if student is not None:
-        shape = (size, *metadata["image_shape"])
-        images = np.random.default_rng(0).integers(0, 256, shape, "uint8")
-        runners["keras_predict"] = lambda: student.predict(
-            images, batch_size=size, verbose=0
-        )
     latencies = paired_latencies(runners, seconds)
     result = {
         "batch_size": size,
@@ -117,28 +107,44 @@ def _one_size(sessions, provider, size, seconds, metadata, student):
     if "plain_backbone" in latencies:
         ratios = latencies["file"] / latencies["plain_backbone"]
         result["ratio_to_plain_backbone"] = float(np.median(ratios))
+    if student is not None:
+        # In rounds of its own: it takes far longer than the files.
+        shape = (size, *metadata["image_shape"])
+        images = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+
+        def predict():
+            student.predict(images, batch_size=size, verbose=0)
+
+        alone = paired_latencies({"keras": predict}, seconds / 3)
+        result["keras_predict"] = summarise(alone["keras"], size)
     return result
 
 
 def _plain_backbone(metadata):
-    """Returns the student's backbone with fresh weights and a plain head."""
+    """Returns the student's backbone with fresh weights and a plain head.
+
+    Of what a file says only classes are used that are registered backbones.
+    """
     backbones = metadata.get("backbones")
     if not isinstance(backbones, dict) or len(backbones) != 1:
         return None
-    (config,) = backbones.values()
+    (stored,) = backbones.values()
     try:
-        backbone = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    except (TypeError, ValueError, KeyError, AttributeError):
+        kind = keras.saving.get_registered_object(stored["registered_name"])
+        if not (isinstance(kind, type) and issubclass(kind, Backbone)):
+            return None
+        backbone = kind.from_config(stored["config"])
+    except (TypeError, ValueError, KeyError):
         return None
-    rule = metadata.get("preprocessing") or {}
+    rule = metadata.get("preprocessing")
     preprocessing = None
-    if "scale" in rule and "offset" in rule:
+    if isinstance(rule, dict) and {"scale", "offset"} <= set(rule):
         preprocessing = keras.layers.Rescaling(
             rule["scale"], rule["offset"], dtype="float32"
         )
     network = MultiBranchNetwork(
         backbone,
-        max(2, len(metadata["class_names"])),
+        len(metadata["class_names"]),
         num_branches=1,
         transformation="none",
         joint_labels=False,
@@ -148,31 +154,42 @@ def _plain_backbone(metadata):
     return cut_student({"plain": network}, {("plain", 0): 1.0})
 
 
-def _export_plain(plain, metadata, session, target):
-    fixed = session.get_inputs()[0].shape[0]
+def _export_plain(plain, metadata, file, target):
     options = ExportOptions(
         input_kind=metadata["input"],
-        output=metadata["output"],
-        batch_size=fixed if isinstance(fixed, int) else None,
+        batch_size=file.batch_size,
         precision=metadata.get("precision", "fp32"),
     )
     candidate = Candidate(plain, options, target.parent)
-    proto = candidate.convert()
+    shape = (CALIBRATION, *metadata["image_shape"])
+    images = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+    proto, _ = candidate.convert(images)
     if options.precision != "fp32":
-        shape = (CALIBRATION, *metadata["image_shape"])
-        images = np.random.default_rng(0).integers(0, 256, shape, "uint8")
         proto = candidate.reduce(proto, images)
+    if metadata["output"] == "probabilities":
+        append_softmax(proto)
     target.write_bytes(proto.SerializeToString())
 
 
-def _describe_machine(provider, threads):
+def cores():
+    """Returns how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def describe_machine(provider, threads):
+    """Returns what figures depend on: hardware, versions, settings, date."""
     return {
         "provider": provider,
         "threads": threads,
-        "cores": os.cpu_count(),
+        "idle_threads_spin": False,
+        "cores": cores(),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "onnxruntime": ort.__version__,
+        "keras": f"{keras.__version__} on {keras.backend.backend()}",
         "date": datetime.date.today().isoformat(),
     }
 
@@ -182,21 +199,7 @@ def _processor():
         text = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:
         return platform.processor() or "unknown"
-    names = [
-        line for line in text.splitlines() if line.startswith("model name")
-    ]
-    return names[0].partition(":")[2].strip() if names else "unknown"
-
-
-def check_batch_sizes(texts):
-    """Returns batch sizes from texts.
-
-    Raises:
-        UserError: If one is no positive whole number.
-    """
-    if not texts or not all(text.isdecimal() and int(text) for text in texts):
-        raise UserError(
-            "--batch_sizes must be positive whole numbers with commas between "
-            f"them, received '{','.join(texts)}'."
-        )
-    return [int(text) for text in texts]
+    for line in text.splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"

@@ -3,7 +3,9 @@
 import pathlib
 
 from keras_css.deploy.benchmark import benchmark
-from keras_css.deploy.cut import cut_student
+from keras_css.deploy.benchmark import cores
+from keras_css.deploy.timing import FileRunner
+from keras_css.deploy.timing import paired_latencies
 from keras_css.errors import UserError
 from keras_css.evaluation.figures import draw_accuracy_latency
 from keras_css.runs.config import RunConfig
@@ -11,20 +13,14 @@ from keras_css.runs.evaluate import load_cohort
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
-from keras_css_runtime.classifier import read_metadata
-from keras_css_runtime.session import open_session
-from keras_css_runtime.timing import SessionRunner
-from keras_css_runtime.timing import paired_latencies
-from keras_css_runtime.timing import random_batch
-from keras_css_runtime.timing import summarise
+from keras_css_runtime.onnx_file import OnnxFile
 
 
-def benchmark_file(path, compare=True, say=print, **options):
+def benchmark_file(path, say=print, **options):
     """Measures a file, writes `<name>.benchmark.json`, and a figure in a run.
 
     Args:
         path: The ONNX file.
-        compare: Whether to measure the plain backbone and Keras, too.
         say: Function that takes a line for the user.
         **options: Further arguments of `benchmark`.
 
@@ -32,23 +28,24 @@ def benchmark_file(path, compare=True, say=print, **options):
         The lines to show.
     """
     path = pathlib.Path(path)
-    session = open_session(path)
-    metadata = read_metadata(session, path)
     folder = RunFolder(path.parent)
     in_run = folder.config.exists() and folder.result.exists()
-    student = None
-    if compare and in_run:
-        student = _keras_student(folder, metadata, say)
-    found = benchmark(
-        path, compare=compare, student=student, say=say, **options
-    )
+
+    def keras_student(metadata):
+        return _keras_student(folder, metadata, say) if in_run else None
+
+    found = benchmark(path, keras_student=keras_student, say=say, **options)
+    if in_run:
+        found["students_of_the_run"] = measure_students(
+            _exports(folder, say), threads=options.get("threads")
+        )
     target = path.with_suffix(".benchmark.json")
     write_json(target, found)
     lines = [*benchmark_lines(found), f"figures: {target}"]
     if in_run:
-        points = measure_students(sorted(folder.path.glob("student*.onnx")))
         folder.figures.mkdir(exist_ok=True)
         picture = folder.figures / "accuracy_latency.png"
+        points = found["students_of_the_run"]
         write_atomically(
             picture, lambda part: draw_accuracy_latency(points, part)
         )
@@ -62,32 +59,36 @@ def measure_students(paths, seconds=2.0, threads=None):
     Args:
         paths: ONNX files.
         seconds: About how long, all together.
-        threads: Threads of one operator; None for onnxruntime's choice.
+        threads: Threads of one operator; default the number of cores.
 
     Returns:
-        List of dicts: `student`, `precision`, test `accuracy` (None where the
-        file says none), `p50_ms`, in the order of `paths`.
+        List of dicts: `file`, `student`, `precision`, test `accuracy` (None
+        where the file says none), `ms_per_image` (median), in the order of
+        `paths`.
     """
-    sessions = {path: open_session(path, threads=threads) for path in paths}
+    files = {path: OnnxFile(path, threads=threads or cores()) for path in paths}
+    sizes = {path: file.batch_size or 1 for path, file in files.items()}
     latencies = paired_latencies(
         {
-            path: SessionRunner(
-                session, random_batch(session, _smallest(session))
-            )
-            for path, session in sessions.items()
+            path: FileRunner(file, file.random_batch(sizes[path]))
+            for path, file in files.items()
         },
         seconds,
     )
     points = []
-    for path, session in sessions.items():
-        metadata = read_metadata(session, path)
-        timed = summarise(latencies[path], 1)
+    for path, file in files.items():
+        metadata = file.metadata()
+        accuracy = metadata.get("accuracy")
+        median = sorted(latencies[path])[len(latencies[path]) // 2]
         points.append(
             {
+                "file": str(path),
                 "student": metadata.get("student"),
                 "precision": metadata.get("precision"),
-                "accuracy": metadata.get("accuracy", {}).get("test"),
-                "p50_ms": timed["p50_ms"] / _smallest(session),
+                "accuracy": accuracy.get("test")
+                if isinstance(accuracy, dict)
+                else None,
+                "ms_per_image": float(median) * 1000 / sizes[path],
             }
         )
     return points
@@ -100,7 +101,7 @@ def benchmark_lines(found):
         f"{found['student']}, {found['precision']}, on {machine['provider']}, "
         f"{machine['threads']} threads, {machine['processor']}, onnxruntime "
         f"{machine['onnxruntime']}",
-        f"loaded in {found['load_seconds'] * 1000:.0f} ms",
+        f"loaded in {found['load_ms']:.0f} ms",
         f"{'batch':>5}  {'what':<15}{'p50 ms':>9}{'p90 ms':>9}{'p99 ms':>9}"
         f"{'images/s':>10}",
     ]
@@ -123,9 +124,17 @@ def benchmark_lines(found):
     return lines
 
 
-def _smallest(session):
-    fixed = session.get_inputs()[0].shape[0]
-    return fixed if isinstance(fixed, int) else 1
+def _exports(folder, say):
+    """Returns the students of a run that were exported and can be read."""
+    readable = []
+    for path in sorted(folder.path.glob("student*.onnx")):
+        try:
+            OnnxFile(path).metadata()
+        except UserError as error:
+            say(f"left out of the figure: {error}")
+            continue
+        readable.append(path)
+    return readable
 
 
 def _keras_student(folder, metadata, say):
@@ -134,8 +143,8 @@ def _keras_student(folder, metadata, say):
     try:
         config = RunConfig.from_json(stored["config"])
         distiller = load_cohort(folder, config)
-        parts = distiller.method.student_parts(metadata.get("student"))
+        distiller.build((None, *metadata["image_shape"]))
+        return distiller.student(metadata.get("student"))
     except (UserError, KeyError) as error:
         say(f"no comparison with Keras: {error}")
         return None
-    return cut_student(distiller.named_networks, parts)

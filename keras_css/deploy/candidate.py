@@ -9,14 +9,16 @@ from keras_css.deploy import graph
 from keras_css.deploy import proof
 from keras_css.deploy import reduce
 from keras_css.deploy.convert import convert
-from keras_css.deploy.cut import find_preprocessing
-from keras_css.deploy.cut import without_preprocessing
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
-from keras_css_runtime.session import open_session
+from keras_css.students.preprocessing import find_preprocessing
+from keras_css.students.preprocessing import without_preprocessing
+from keras_css_runtime.onnx_file import INPUTS
+from keras_css_runtime.onnx_file import OUTPUTS
+from keras_css_runtime.onnx_file import OnnxFile
 
-INPUTS = ("auto", "uint8", "float_nhwc", "float_nchw")
-OUTPUTS = ("logits", "probabilities")
+MOST_IN_A_BATCH = 65536
+BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +43,17 @@ class ExportOptions:
 
     def __post_init__(self):
         for kind, value, known in (
-            ("input", self.input_kind, INPUTS),
+            ("input", self.input_kind, ("auto", *INPUTS)),
             ("output", self.output, OUTPUTS),
             ("precision", self.precision, reduce.PRECISIONS),
         ):
             if value not in known:
                 raise unknown_name(kind, value, known)
-        if self.batch_size is not None and self.batch_size < 1:
+        size = self.batch_size
+        if size is not None and not 1 <= size <= MOST_IN_A_BATCH:
             raise UserError(
-                "The batch size must be at least 1, received "
-                f"{self.batch_size}: leave it out for any batch size."
+                f"The batch size must lie in [1, {MOST_IN_A_BATCH}], received "
+                f"{size}: leave it out for any batch size."
             )
 
 
@@ -63,31 +66,42 @@ class Candidate:
         scratch: A folder for intermediate files.
 
     Attributes:
-        preprocessing: The student's preprocessing layer, or None.
         input_kind: As in `ExportOptions`, `"auto"` decided.
     """
 
     def __init__(self, student, options, scratch):
         self.student, self.options, self.scratch = student, options, scratch
-        self.preprocessing = find_preprocessing(student)
+        preprocessing = find_preprocessing(student)
         self.input_kind = options.input_kind
         if self.input_kind == "auto":
-            has = self.preprocessing is not None
-            self.input_kind = "uint8" if has else "float_nhwc"
+            self.input_kind = "uint8" if preprocessing else "float_nhwc"
+        self.core, self.normalise = student, None
+        if self.input_kind != "uint8" and preprocessing:
+            self.core = without_preprocessing(student)
+            (self.normalise,) = preprocessing
 
-    def convert(self):
-        """Returns the float32 ONNX model, simplified, tidied and checked."""
-        core = self.student
-        if self.input_kind != "uint8" and self.preprocessing is not None:
-            core = without_preprocessing(core)
-        options = self.options
-        proto = convert(
-            core, self.input_kind, options.output, options.batch_size
+    def convert(self, images):
+        """Returns `(proto, logits)`: the float32 model, simplified and tidied.
+
+        Args:
+            images: Images as the student takes them.
+
+        Returns:
+            An `onnx.ModelProto` with output `logits`, and the Keras student's
+            logits `(N, C)` of the images.
+        """
+        kept = np.asarray(images)
+        if self.normalise is not None:
+            kept = self._normalised(kept)
+        proto, logits = convert(
+            self.core, self.input_kind, self.options.batch_size, kept
         )
         proto = graph.simplify(proto, self.scratch / "simple.onnx")
-        graph.tidy(proto, options.output)
+        graph.name_output(proto, "logits")
+        graph.tidy(proto)
+        graph.keep_only_weights(proto)
         graph.check(proto)
-        return proto
+        return proto, logits
 
     def reduce(self, proto, images):
         """Returns the model in the precision asked for.
@@ -100,6 +114,7 @@ class Candidate:
             proto = reduce.to_float16(proto)
         elif self.options.precision == "int8":
             proto = reduce.to_int8(proto, self.feed(images), self.scratch)
+        graph.tidy(proto)
         graph.check(proto)
         return proto
 
@@ -109,27 +124,15 @@ class Candidate:
         Args:
             images: Array `(N, H, W, channels)` as the student takes them.
         """
+        images = np.asarray(images)
         if self.input_kind == "uint8":
-            return np.asarray(images)
-        if self.preprocessing is not None:
-            parts = [
-                keras.ops.convert_to_numpy(
-                    self.preprocessing(images[start : start + proof.BATCH])
-                )
-                for start in range(0, len(images), proof.BATCH)
-            ]
-            images = np.concatenate(parts)
-        images = np.asarray(images, "float32")
+            return images
+        if self.normalise is not None:
+            images = self._normalised(images)
+        images = images.astype("float32")
         if self.input_kind == "float_nchw":
             images = images.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(images)
-
-    def expected(self, images):
-        """Returns what the Keras student says, in the form of the output."""
-        logits = self.student.predict(images, batch_size=proof.BATCH, verbose=0)
-        if self.options.output == "probabilities":
-            return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-        return logits
 
     def measure(self, proto, images, splits):
         """Runs a model as a file in onnxruntime.
@@ -145,10 +148,18 @@ class Candidate:
         """
         path = self.scratch / "measured.onnx"
         path.write_bytes(proto.SerializeToString())
-        session = open_session(path)
-        output = proof.run_file(session, self.feed(images))
+        file = OnnxFile(path)
+        output = file.run(self.feed(images))
         accuracies = {}
         for name, split in splits.items():
-            found = proof.run_file(session, self.feed(split.images))
+            known = split.images is images
+            found = output if known else file.run(self.feed(split.images))
             accuracies[name] = proof.accuracy(found, split.labels)
         return output, accuracies
+
+    def _normalised(self, images):
+        parts = [
+            keras.ops.convert_to_numpy(self.normalise(part))
+            for part in np.array_split(images, -(-len(images) // BATCH))
+        ]
+        return np.concatenate(parts)

@@ -2,7 +2,9 @@
 
 tf2onnx converts TensorFlow functions only, and Keras cannot change its backend
 once it is imported; so `convert` starts `python -m keras_css.deploy.convert`,
-whatever backend trained the student.
+whatever backend trained the student. The same process says what the student
+makes of the proof's images, on the CPU in full float32: a GPU would round
+convolutions to TensorFloat-32.
 """
 
 import importlib
@@ -13,39 +15,47 @@ import subprocess
 import sys
 import tempfile
 
+import keras
+import numpy as np
+
 from keras_css.deploy.graph import OPSET
 from keras_css.errors import UserError
 
 PROGRAM = "keras_css.deploy.convert"
+NO_ROOM = 3
+BATCH = 64
 
 
-def convert(student, input_kind, output, batch_size=None):
+def convert(student, input_kind, batch_size, images):
     """Returns a student as an ONNX model, as tf2onnx makes it.
 
     Args:
         student: A Keras model from `(B, H, W, channels)` to logits `(B, C)`.
         input_kind: `"uint8"` and `"float_nhwc"` for images `(B, H, W, c)`,
             `"float_nchw"` for `(B, c, H, W)`.
-        output: `"logits"` or `"probabilities"`.
         batch_size: A fixed B, or None for any.
+        images: Array `(N, H, W, channels)` as the student takes them.
 
     Returns:
-        An `onnx.ModelProto` with input `image` and output named `output`.
+        `(proto, logits)`: an `onnx.ModelProto` with input `image` and output
+        `logits`, and the Keras student's logits `(N, C)` of the images.
 
     Raises:
-        UserError: If the student holds layers that cannot be converted.
+        UserError: If the student holds layers that cannot be converted, or
+            there is no room for temporary files.
     """
     import onnx
 
+    spec = {
+        "input_kind": input_kind,
+        "batch_size": batch_size,
+        "modules": _own_modules(student),
+        "path": sys.path,
+    }
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         student.save(folder / "student.keras")
-        spec = {
-            "input_kind": input_kind,
-            "output": output,
-            "batch_size": batch_size,
-            "modules": _own_modules(student),
-        }
+        np.save(folder / "images.npy", images)
         (folder / "spec.json").write_text(json.dumps(spec), "utf-8")
         done = subprocess.run(
             [sys.executable, "-m", PROGRAM, str(folder)],
@@ -56,17 +66,31 @@ def convert(student, input_kind, output, batch_size=None):
         )
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
-            raise UserError(
-                "The student must consist of layers that tf2onnx can convert, "
-                f"but it failed: {lines[-1] if lines else done.returncode}"
-            )
-        return onnx.load(folder / "student.onnx")
+            reason = lines[-1] if lines else f"exit code {done.returncode}"
+            needed = "consist of layers that tf2onnx converts"
+            if done.returncode == NO_ROOM:
+                needed = f"find room in '{tempfile.gettempdir()}' to convert"
+            raise UserError(f"The student must {needed}, but: {reason}")
+        proto = onnx.load(folder / "student.onnx")
+        return proto, np.load(folder / "logits.npy")
 
 
 def _own_modules(student):
-    """Returns the modules of layers that are not Keras' own."""
-    modules = {type(layer).__module__ for layer in student.layers}
-    return sorted(m for m in modules if m.split(".")[0] != "keras")
+    """Returns the modules that define layers which are not Keras' own."""
+    objects = [type(layer) for layer in student._flatten_layers()]
+    modules = {kind.__module__ for kind in objects}
+    if "__main__" in modules:
+        raise UserError(
+            "A layer of your own must be defined in a module, so that the "
+            "converter's process can import it, received one of the main "
+            "program: move it into a file and import it."
+        )
+    # What such layers refer to by name may be registered anywhere.
+    if any(name.split(".")[0] != "keras" for name in modules):
+        registered = keras.saving.get_custom_objects().values()
+        modules |= {thing.__module__ for thing in registered}
+    modules.discard("__main__")
+    return sorted(name for name in modules if name.split(".")[0] != "keras")
 
 
 def _environment():
@@ -76,7 +100,6 @@ def _environment():
         **os.environ,
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        # A GPU would be of no use here and may be full.
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONPATH": os.pathsep.join([str(package), *filter(None, [known])]),
     }
@@ -84,15 +107,16 @@ def _environment():
 
 def main(folder):
     """Converts `student.keras` to `student.onnx` as `spec.json` says."""
-    import keras
     import onnx
     import tensorflow as tf
     import tf2onnx
 
     spec = json.loads((folder / "spec.json").read_text("utf-8"))
+    sys.path.extend(place for place in spec["path"] if place not in sys.path)
     for module in spec["modules"]:
         importlib.import_module(module)
     student = keras.saving.load_model(folder / "student.keras", compile=False)
+    np.save(folder / "logits.npy", _logits(student, folder / "images.npy"))
     height, width, channels = student.inputs[0].shape[1:]
     shape, dtype = (height, width, channels), tf.float32
     if spec["input_kind"] == "uint8":
@@ -104,10 +128,7 @@ def main(folder):
         image = tf.cast(image, tf.float32)
         if spec["input_kind"] == "float_nchw":
             image = tf.transpose(image, (0, 2, 3, 1))
-        result = student(image, training=False)
-        if spec["output"] == "probabilities":
-            result = tf.nn.softmax(result)
-        return {spec["output"]: result}
+        return {"logits": student(image, training=False)}
 
     signature = [
         tf.TensorSpec((spec["batch_size"], *shape), dtype, name="image")
@@ -116,6 +137,11 @@ def main(folder):
     proto, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
     _keep_constants(proto, function.get_concrete_function(*signature))
     onnx.save(proto, folder / "student.onnx")
+
+
+def _logits(student, path):
+    images = np.load(path)
+    return student.predict(images, batch_size=BATCH, verbose=0)
 
 
 def _keep_constants(proto, function):
@@ -131,4 +157,8 @@ def _keep_constants(proto, function):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    try:
+        main(pathlib.Path(sys.argv[1]))
+    except OSError as error:
+        print(error, file=sys.stderr)
+        sys.exit(NO_ROOM)

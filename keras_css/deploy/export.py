@@ -5,15 +5,16 @@ import json
 import pathlib
 import tempfile
 
-import keras
 import numpy as np
 
+from keras_css.data import Split
 from keras_css.deploy import graph
 from keras_css.deploy import proof
 from keras_css.deploy.candidate import Candidate
 from keras_css.deploy.candidate import ExportOptions
 from keras_css.errors import UserError
-from keras_css.runs.folder import write_atomically
+from keras_css.runs.folder import write_together
+from keras_css.students.preprocessing import describe_preprocessing
 from keras_css.version import __version__
 
 RANDOM_IMAGES = 32
@@ -27,6 +28,7 @@ def export_onnx(
     student,
     path,
     class_names=None,
+    images=None,
     validation=None,
     test=None,
     about=None,
@@ -39,12 +41,15 @@ def export_onnx(
         student: A Keras model from images `(B, H, W, channels)` to logits
             `(B, C)`, as `OnlineDistiller.student` makes it.
         path: Where the file goes; ends in `.onnx`.
-        class_names: List of C names; default `"0"`, `"1"`, ...
-        validation: A `Split` of images as the student takes them and labels:
-            the proof's, and the calibration's for int8. Without it the proof
-            is done on random pixels, and the file says so.
-        test: A `Split` on which the file's accuracy is measured.
-        about: Dict of further metadata (dataset, student, method, ...).
+        class_names: List of C different names; default `"0"`, `"1"`, ...
+        images: Array `(N, H, W, channels)` for the proof and the calibration
+            of int8, as the student takes them; default those of `validation`.
+            Without either the proof is done on random images, and the file
+            says so.
+        validation: A `Split` on which the file's accuracy is measured.
+        test: Another one.
+        about: Dict of further metadata (dataset, ...); what the student
+            says about itself is known.
         say: Function that takes a line for the user.
         **options: The form of the file, attributes of `ExportOptions`.
 
@@ -62,21 +67,29 @@ def export_onnx(
     check_student(student)
     class_names = _class_names(student, class_names)
     splits = {"validation": validation, "test": test}
-    splits = {name: split for name, split in splits.items() if split}
-    say(f"converting to ONNX, opset {graph.OPSET} (half a minute)")
+    splits = {
+        name: _checked(split, name, student, len(class_names))
+        for name, split in splits.items()
+        if split is not None
+    }
     with tempfile.TemporaryDirectory() as scratch:
         candidate = Candidate(student, options, pathlib.Path(scratch))
-        images = _proof_images(candidate, splits)
+        images, kind = _proof_images(candidate, images, splits)
+        say(f"converting to ONNX, opset {graph.OPSET} (half a minute)")
         proto, report = _prove(candidate, images, splits)
+    report["proof"] = {"images": f"{len(images)} {kind}", **report["proof"]}
     report = {
         "student": "student",
+        **getattr(student, "about", {}),
         **(about or {}),
         "class_names": class_names,
         "image_shape": list(student.inputs[0].shape[1:]),
         "input": candidate.input_kind,
         "output": options.output,
         "precision": options.precision,
-        "preprocessing": _describe_preprocessing(candidate.preprocessing),
+        "preprocessing": describe_preprocessing(student),
+        "parameters": student.count_params(),
+        "nodes": graph.count_nodes(proto),
         **report,
         "keras_css_version": __version__,
         "licence": LICENCE,
@@ -85,61 +98,52 @@ def export_onnx(
     content = proto.SerializeToString()
     report["bytes"] = len(content)
     report["sha256"] = hashlib.sha256(content).hexdigest()
-    _write_both(path, content, report)
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_together({path: content, beside(path): text.encode()})
     return report
 
 
+def beside(path):
+    """Returns where the JSON file of an ONNX file lies."""
+    return path.with_suffix(".json")
+
+
 def _prove(candidate, images, splits):
-    """Returns the model in its precision, and what was measured of it."""
-    expected = candidate.expected(images)
-    proto = candidate.convert()
+    """Returns the finished model, and what was measured of it.
+
+    The float32 model is proven on its logits. A reduced one is measured
+    against the same Keras student, and its accuracies against float32's.
+    """
+    options = candidate.options
+    proto, logits = candidate.convert(images)
     output, accuracies = candidate.measure(proto, images, splits)
-    proven = proof.compare(output, expected)
-    proof.check_exact(proven)
-    kind = "validation images" if "validation" in splits else "random images"
-    report = {
-        **graph.describe(proto),
-        "proof": {"images": f"{len(images)} {kind}", **proven},
-        "accuracy": accuracies,
-    }
-    if candidate.options.precision == "fp32":
-        return proto, report
-    whole = proto.ByteSize()
-    proto = candidate.reduce(proto, images)
-    output, reduced = candidate.measure(proto, images, splits)
-    drops = {name: accuracies[name] - reduced[name] for name in splits}
-    proof.check_drop(drops, candidate.options.max_accuracy_drop)
-    report["accuracy"] = reduced
-    report["reduced"] = {
-        **proof.compare(output, expected),
-        "accuracy_fp32": accuracies,
-        "accuracy_drop": drops,
-        "size_ratio": proto.ByteSize() / whole,
-    }
+    exact = proof.compare(output, logits)
+    proof.check_exact(exact)
+    report = {}
+    if options.precision != "fp32":
+        report["float32"] = {
+            **exact,
+            "accuracy": accuracies,
+            "bytes": proto.ByteSize(),
+        }
+        proto = candidate.reduce(proto, images)
+    expected = logits
+    if options.output == "probabilities":
+        graph.append_softmax(proto)
+        graph.check(proto)
+        expected = np.exp(logits - logits.max(axis=1, keepdims=True))
+        expected = expected / expected.sum(axis=1, keepdims=True)
+    output, accuracies = candidate.measure(proto, images, splits)
+    report["proof"] = proof.compare(output, expected)
+    report["accuracy"] = accuracies
+    if options.precision != "fp32":
+        whole = report["float32"]
+        report["size_ratio"] = proto.ByteSize() / whole["bytes"]
+        report["accuracy_drop"] = {
+            name: whole["accuracy"][name] - accuracies[name] for name in splits
+        }
+        proof.check_drop(report["accuracy_drop"], options.max_accuracy_drop)
     return proto, report
-
-
-def _write_both(path, content, report):
-    """Writes the two files; the earlier ones go when both are whole."""
-    text = json.dumps(report, indent=2) + "\n"
-
-    def write(part):
-        part.write_text(text, "utf-8")
-        write_atomically(path, lambda onnx: onnx.write_bytes(content))
-
-    write_atomically(path.with_suffix(".json"), write)
-
-
-def _check_target(path):
-    if path.suffix != ".onnx":
-        raise UserError(
-            f"The exported file must end in .onnx, received '{path}'."
-        )
-    if path.is_dir() or not path.parent.is_dir():
-        raise UserError(
-            "The exported file must be a file in a folder that exists, "
-            f"received '{path}'."
-        )
 
 
 def check_student(student):
@@ -161,35 +165,98 @@ def check_student(student):
         )
 
 
+def _check_target(path):
+    if path.suffix != ".onnx":
+        raise UserError(
+            f"The exported file must end in .onnx, received '{path}'."
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(
+            "The exported file must be a file in a folder that exists, "
+            f"received '{path}'."
+        )
+    # Found out now, not after the conversion.
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent):
+        pass
+    other = beside(path)
+    if not other.exists():
+        return
+    try:
+        ours = "sha256" in json.loads(other.read_text("utf-8"))
+    except (ValueError, TypeError, OSError):
+        ours = False
+    if not ours:
+        raise UserError(
+            f"'{other}' must be the description of an earlier export, or not "
+            "exist, but is something else: choose another name."
+        )
+
+
 def _class_names(student, names):
     classes = student.outputs[0].shape[-1]
     names = [str(i) for i in range(classes)] if names is None else names
-    if len(names) != classes:
+    names = [str(name) for name in names]
+    if len(names) != classes or len(set(names)) != classes:
         raise UserError(
-            f"class_names must be as many as the student's {classes} classes, "
-            f"received {len(names)}."
+            f"class_names must be {classes} different names, one a class of "
+            f"the student, received {len(names)}, {len(set(names))} of them "
+            "different."
         )
-    return [str(name) for name in names]
+    return names
 
 
-def _proof_images(candidate, splits):
-    if "validation" in splits:
-        return splits["validation"].images
-    rng = np.random.default_rng(0)
-    shape = (RANDOM_IMAGES, *candidate.student.inputs[0].shape[1:])
-    if candidate.preprocessing is not None:
-        return rng.integers(0, 256, shape, dtype="uint8")
-    return rng.normal(size=shape).astype("float32")
+def _checked(split, name, student, classes):
+    """Returns a split with flat labels that suits the student."""
+    images, labels = np.asarray(split.images), np.asarray(split.labels)
+    shape = tuple(student.inputs[0].shape[1:])
+    if images.shape[1:] != shape or not len(images):
+        raise UserError(
+            f"The {name} images must be of shape (N, {shape}), received "
+            f"{images.shape}."
+        )
+    labels = labels.reshape(-1) if labels.ndim == 2 else labels
+    fits = labels.shape == images.shape[:1] and np.issubdtype(
+        labels.dtype, np.integer
+    )
+    if not fits or labels.min() < 0 or labels.max() >= classes:
+        raise UserError(
+            f"The {name} labels must be {len(images)} integers in "
+            f"[0, {classes - 1}], received {labels.dtype} of shape "
+            f"{np.asarray(split.labels).shape}."
+        )
+    return Split(images, labels)
 
 
-def _describe_preprocessing(layer):
-    if layer is None:
-        return None
-    if not isinstance(layer, keras.layers.Rescaling):
-        return {"layer": type(layer).__name__}
-    return {
-        "rule": "pixels from 0 to 255, times scale plus offset",
-        "scale": np.asarray(layer.scale, "float64").tolist(),
-        "offset": np.asarray(layer.offset, "float64").tolist(),
-        "size": "scaled bilinearly to cover image_shape, then centre crop",
-    }
+def _proof_images(candidate, images, splits):
+    """Returns the images of the proof and what they are."""
+    kind = "given images"
+    if images is None and "validation" in splits:
+        images, kind = splits["validation"].images, "validation images"
+    pixels = candidate.input_kind == "uint8"
+    shape = tuple(candidate.student.inputs[0].shape[1:])
+    if images is None:
+        if candidate.options.precision == "int8":
+            raise UserError(
+                "int8 is calibrated on real images, received none: give "
+                "images or a data set."
+            )
+        rng = np.random.default_rng(0)
+        kind = "random images"
+        size = (RANDOM_IMAGES, *shape)
+        if pixels or candidate.normalise is not None:
+            return rng.integers(0, 256, size, dtype="uint8"), kind
+        return rng.normal(size=size).astype("float32"), kind
+    images = np.asarray(images)
+    if images.shape[1:] != shape or not len(images):
+        raise UserError(
+            f"The images of the proof must be of shape (N, {shape}), received "
+            f"{images.shape}."
+        )
+    for found in (images, *(split.images for split in splits.values())):
+        if pixels and found.dtype != np.uint8:
+            raise UserError(
+                "A file with uint8 input is measured on uint8 images, received "
+                f"{found.dtype}: give pixels from 0 to 255, or choose float "
+                "input."
+            )
+    return images, kind

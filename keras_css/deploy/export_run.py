@@ -2,16 +2,11 @@
 
 import pathlib
 
-import keras
 import numpy as np
 
 from keras_css.data import DATASETS
-from keras_css.data import split_off_validation
-from keras_css.deploy.cut import cut_student
 from keras_css.deploy.export import check_student
 from keras_css.deploy.export import export_onnx
-from keras_css.deploy.proof import LARGEST_DIFFERENCE
-from keras_css.deploy.proof import compare
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.evaluation import choose_student
@@ -22,6 +17,7 @@ from keras_css.runs.evaluate import load_run
 from keras_css.training import OnlineDistiller
 
 ALL = ("branch", "network", "ensemble")
+PROOF_IMAGES = 512
 
 
 def export_run(
@@ -43,62 +39,61 @@ def export_run(
         **options: Attributes of `ExportOptions`.
 
     Returns:
-        Dict from path to the contents of the JSON file beside it.
+        `(reports, refused)`: dict from path to the contents of the JSON file
+        beside it, and dict from path to the `ProofError` of a file that does
+        not do what its student does.
 
     Raises:
         UserError: If the run or an option does not fit.
-        ProofError: If a file does not do what its student does.
     """
     run = load_run(run_dir, data_dir)
-    accuracies = run.result["validation"]
-    if student == "all":
-        kinds = [k for k in ALL if _exists(k, accuracies)]
-        if path is not None:
-            raise UserError(
-                "--out names one file, received --student all: leave it out."
-            )
-        targets = {
-            run.folder.path / f"student_{kind}.onnx": kind for kind in kinds
-        }
-    else:
-        path = path or run.folder.path / "student.onnx"
-        targets = {pathlib.Path(path): student}
-    chosen = {
-        path: choose_student(word, accuracies) for path, word in targets.items()
-    }
-    cohort = run.distiller.predict(run.validation.images, verbose=0)
-    reports = {}
-    for path, name in chosen.items():
+    run.distiller.build((None, *run.validation.images.shape[1:]))
+    targets = _targets(run, student, path)
+    reports, refused = {}, {}
+    for path, name in targets.items():
         say(f"{name}: cutting it out of the cohort")
-        cut = cut_student(
-            run.distiller.named_networks,
-            run.distiller.method.student_parts(name),
+        try:
+            reports[path] = export_onnx(
+                run.distiller.student(name),
+                path,
+                run.dataset.class_names,
+                validation=run.validation,
+                test=run.dataset.test,
+                about={
+                    "dataset": run.config.dataset,
+                    "trained_on": run.result["backend"],
+                },
+                say=say,
+                **options,
+            )
+        except ProofError as error:
+            refused[path] = error
+    return reports, refused
+
+
+def _targets(run, student, path):
+    """Returns dict from the path of each file to its student's name."""
+    accuracies = run.result["validation"]
+    if student != "all":
+        path = pathlib.Path(path or run.folder.path / "student.onnx")
+        return {path: choose_student(student, accuracies)}
+    if path is not None:
+        raise UserError(
+            "--out names one file, received --student all: leave it out."
         )
-        about = {
-            "student": name,
-            "method": run.config.method,
-            "dataset": run.config.dataset,
-            "backbones": _backbones(run, name),
-            "trained_on": run.result["backend"],
-            "proof_of_cut": _check_cut(run, name, cut, cohort[name]),
-        }
-        reports[path] = export_onnx(
-            cut,
-            path,
-            run.dataset.class_names,
-            validation=run.validation,
-            test=run.dataset.test,
-            about=about,
-            say=say,
-            **options,
-        )
-    return reports
+    targets = {}
+    for kind in ALL:
+        if kind == "ensemble" and kind not in accuracies:
+            continue
+        target = run.folder.path / f"student_{kind}.onnx"
+        targets[target] = choose_student(kind, accuracies)
+    return targets
 
 
 def export_model(
     model_path,
     path,
-    student="best",
+    student=None,
     dataset=None,
     data_dir=None,
     say=print,
@@ -110,9 +105,10 @@ def export_model(
         model_path: A saved `OnlineDistiller`, `MultiBranchNetwork`, student or
             other Keras model from one image to class logits.
         path: Where the file goes.
-        student: A student's name, for a distiller or a network (then
-            `network_a/branch_0`, ..., and `network_a` for the whole).
-        dataset: Name of the data set it is proven and measured on.
+        student: Needed where the file holds several students: a name such as
+            `network_a/branch_0` (a network on its own is `network_a`).
+        dataset: Name of the data set whose training images it is proven on
+            and whose test images it is measured on.
         data_dir: Where the data are.
         say: Function that takes a line for the user.
         **options: Attributes of `ExportOptions`.
@@ -124,79 +120,56 @@ def export_model(
         UserError: If something given does not fit.
         ProofError: If the file does not do what the model does.
     """
-    model = load_keras(pathlib.Path(model_path))
-    about = {"student": pathlib.Path(model_path).stem, "method": "unknown"}
+    model_path = pathlib.Path(model_path)
+    model = load_keras(model_path)
+    about = {"student": model_path.stem, "method": "unknown"}
     if isinstance(model, MultiBranchNetwork):
         model = OnlineDistiller([model], Independent())
-    if isinstance(model, OnlineDistiller):
-        if student == "best":
-            student = "ensemble" if len(model.networks) > 1 else "network_a"
-        about = {"student": student, "method": type(model.method).__name__}
-        model = cut_student(
-            model.named_networks, model.method.student_parts(student)
-        )
-    splits, names = {}, None
+        model.build((None, *model.networks[0].image_shape))
+        model, about = _named_student(model, student), {"method": "unknown"}
+    elif isinstance(model, OnlineDistiller):
+        model, about = _named_student(model, student), {}
+    check_student(model)
+    names, images, test = None, None, None
     if dataset is None:
-        say("no --dataset: the proof is done on random pixels")
+        say("no --dataset: the proof is done on random images")
     else:
         about["dataset"] = dataset
         found = DATASETS.get(dataset)(data_dir)
-        names = found.class_names
-        _, validation = split_off_validation(found.train, 0.1, 0)
-        splits = {"validation": validation, "test": found.test}
         _check_fits(model, found)
+        names, test = found.class_names, found.test
+        count = len(found.train)
+        chosen = np.linspace(0, count - 1, min(count, PROOF_IMAGES))
+        images = found.train.images[chosen.astype(int)]
     return export_onnx(
-        model, path, names, about=about, say=say, **splits, **options
+        model,
+        path,
+        names,
+        images=images,
+        test=test,
+        about=about,
+        say=say,
+        **options,
     )
 
 
-def _check_cut(run, name, student, expected):
-    """Compares a student with what the whole cohort says of it.
-
-    Returns:
-        What `proof.compare` returns, on the validation images.
-
-    Raises:
-        ProofError: If they differ beyond rounding.
-    """
-    found = student.predict(run.validation.images, verbose=0)
-    compared = compare(found, expected)
-    networks = run.distiller.networks
-    exact = all(network.compute_dtype == "float32" for network in networks)
-    largest = LARGEST_DIFFERENCE * max(1.0, float(np.abs(expected).max()))
-    if exact and not compared["largest_difference"] <= largest:
-        raise ProofError(
-            f"Student {name} must agree with its cohort within {largest:g}, "
-            f"but differs by {compared['largest_difference']:g}: nothing was "
-            "written."
+def _named_student(distiller, name):
+    known = list(distiller.method.student_parts())
+    if len(known) == 1:
+        name = known[0]
+    if name not in known:
+        raise UserError(
+            "--student must name one of the students of the .keras file, "
+            f"{', '.join(known)}, received {name or 'none'}."
         )
-    return compared
-
-
-def _exists(kind, accuracies):
-    try:
-        return bool(choose_student(kind, accuracies))
-    except UserError:
-        return False
-
-
-def _backbones(run, name):
-    """Returns the configuration of each backbone in a student."""
-    networks = run.distiller.named_networks
-    parts = run.distiller.method.student_parts(name)
-    return {
-        network: keras.saving.serialize_keras_object(networks[network].backbone)
-        for network in sorted({network for network, _ in parts})
-    }
+    return distiller.student(name)
 
 
 def _check_fits(model, dataset):
-    check_student(model)
-    shape = tuple(model.inputs[0].shape[1:])
     wanted = (*dataset.train.images.shape[1:], dataset.num_classes)
-    received = (*shape, model.outputs[0].shape[-1])
+    received = (*model.inputs[0].shape[1:], model.outputs[0].shape[-1])
     if received != wanted:
         raise UserError(
-            f"The model must suit the data set's images and classes, {wanted}, "
-            f"received one for {received}."
+            "The model must suit the data set's image shape and number of "
+            f"classes, {wanted}, received one for {received}."
         )

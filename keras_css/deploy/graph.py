@@ -2,18 +2,16 @@
 
 import json
 
-import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import numpy_helper
 
 from keras_css.errors import ProofError
 from keras_css.version import __version__
 
 OPSET = 18
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # The version of the ONNX file format that came with opset 18.
 IR_VERSION = 8
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 CPU = ["CPUExecutionProvider"]
 
 
@@ -26,6 +24,9 @@ def simplify(proto, path):
     Args:
         proto: An `onnx.ModelProto`.
         path: A scratch file.
+
+    Raises:
+        ProofError: If onnxruntime does not take the model.
     """
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -33,20 +34,21 @@ def simplify(proto, path):
         ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     )
     options.optimized_model_filepath = str(path)
-    ort.InferenceSession(proto.SerializeToString(), options, providers=CPU)
+    try:
+        ort.InferenceSession(proto.SerializeToString(), options, providers=CPU)
+    except Exception as error:
+        # onnxruntime has no common error class.
+        reason = str(error).strip().splitlines()
+        raise ProofError(
+            f"The converted model must run in onnxruntime, but: {reason[0]}"
+        ) from error
     return onnx.load(path)
 
 
-def tidy(proto, output):
-    """Gives a model the names, versions and form that we promise.
+def tidy(proto):
+    """Gives a model our name and versions, and only operator sets it uses.
 
-    The batch dimension is called `batch`, every initializer is a learned
-    weight (other constants are `Constant` nodes, so that counting initializers
-    counts parameters), only used operator sets are declared.
-
-    Args:
-        proto: An `onnx.ModelProto`; changed.
-        output: The name of its output.
+    Input and output share a batch dimension called `batch`.
     """
     graph = proto.graph
     used = {node.domain for node in graph.node}
@@ -56,19 +58,47 @@ def tidy(proto, output):
     proto.ir_version = IR_VERSION
     proto.producer_name, proto.producer_version = "keras_css", __version__
     graph.name = "student"
-    graph.output[0].name, old = output, graph.output[0].name
-    for node in graph.node:
-        node.output[:] = [output if n == old else n for n in node.output]
     for value in (graph.input[0], graph.output[0]):
         batch = value.type.tensor_type.shape.dim[0]
         if not batch.HasField("dim_value"):
             batch.dim_param = "batch"
     del graph.value_info[:]
-    _move_constants(graph)
 
 
-def _move_constants(graph):
-    weights = weight_names(graph)
+def name_output(proto, name):
+    """Renames the one output of a model."""
+    old = proto.graph.output[0].name
+    proto.graph.output[0].name = name
+    for node in proto.graph.node:
+        node.input[:] = [name if n == old else n for n in node.input]
+        node.output[:] = [name if n == old else n for n in node.output]
+
+
+def append_softmax(proto):
+    """Makes probabilities of a model's logits: output `probabilities`."""
+    graph = proto.graph
+    logits = graph.output[0].name
+    graph.node.append(
+        onnx.helper.make_node(
+            "Softmax", [logits], ["probabilities"], name="softmax", axis=-1
+        )
+    )
+    graph.output[0].name = "probabilities"
+
+
+def keep_only_weights(proto):
+    """Turns initializers that are no weights into `Constant` nodes.
+
+    Counting the initializers of a float32 file then counts the weights of its
+    convolutions and matrix products, not masks, axes and normalisation.
+    """
+    graph = proto.graph
+    weights = {
+        name
+        for node in graph.node
+        if node.op_type in WEIGHTED
+        for name in node.input
+    }
     constants = [i for i in graph.initializer if i.name not in weights]
     for i in constants:
         graph.initializer.remove(i)
@@ -81,45 +111,22 @@ def _move_constants(graph):
     graph.node.extend([*nodes, *rest])
 
 
-def weight_names(graph):
-    """Returns the names of the initializers that are learned weights."""
-    names = {
-        name
-        for node in graph.node
-        if node.op_type in WEIGHTED
-        for name in node.input
+def count_nodes(proto):
+    """Returns how often each operator occurs, `Constant` apart."""
+    kinds = [node.op_type for node in proto.graph.node]
+    return {
+        kind: kinds.count(kind)
+        for kind in sorted(set(kinds))
+        if kind != "Constant"
     }
-    return {i.name for i in graph.initializer} & names
-
-
-def describe(proto):
-    """Returns what a model costs.
-
-    Args:
-        proto: An `onnx.ModelProto` in float32.
-
-    Returns:
-        Dict with `parameters`, the number of learned values, and `nodes`, how
-        often each operator occurs (`Constant` apart).
-    """
-    counts = {}
-    for node in proto.graph.node:
-        if node.op_type != "Constant":
-            counts[node.op_type] = counts.get(node.op_type, 0) + 1
-    weights = weight_names(proto.graph)
-    sizes = [
-        int(np.prod(numpy_helper.to_array(i).shape))
-        for i in proto.graph.initializer
-        if i.name in weights
-    ]
-    return {"parameters": sum(sizes), "nodes": dict(sorted(counts.items()))}
 
 
 def set_metadata(proto, metadata):
-    """Writes a dict into the file: texts as they are, the rest as JSON."""
+    """Writes a dict into the file: lists and dicts as JSON, else as text."""
     del proto.metadata_props[:]
     for name, value in metadata.items():
-        text = value if isinstance(value, str) else json.dumps(value)
+        compound = isinstance(value, (dict, list))
+        text = json.dumps(value) if compound else str(value)
         proto.metadata_props.add(key=name, value=text)
 
 

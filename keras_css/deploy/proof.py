@@ -5,27 +5,6 @@ import numpy as np
 from keras_css.errors import ProofError
 
 LARGEST_DIFFERENCE = 1e-4
-BATCH = 64
-
-
-def run_file(session, images):
-    """Returns what a file puts out for many images, `(N, C)`.
-
-    Args:
-        session: An `onnxruntime.InferenceSession` with input `image`.
-        images: Array in the form the input takes, N images.
-    """
-    batch = session.get_inputs()[0].shape[0]
-    fixed = isinstance(batch, int)
-    batch = batch if fixed else BATCH
-    rows = []
-    for start in range(0, len(images), batch):
-        part = images[start : start + batch]
-        feed = part
-        if fixed and len(part) < batch:
-            feed = np.resize(part, (batch, *part.shape[1:]))
-        rows.append(session.run(None, {"image": feed})[0][: len(part)])
-    return np.concatenate(rows)
 
 
 def compare(found, expected):
@@ -38,7 +17,15 @@ def compare(found, expected):
     Returns:
         Dict with `largest_difference`, of single values, and
         `same_top_class`, the share of images with the same likeliest class.
+
+    Raises:
+        ProofError: If the file puts out what is not finite.
     """
+    if not np.isfinite(found).all():
+        raise ProofError(
+            "The exported file must put out finite numbers, but puts out NaN "
+            "or infinity: nothing was written; use --precision fp32."
+        )
     same = found.argmax(axis=-1) == expected.argmax(axis=-1)
     return {
         "largest_difference": float(np.abs(found - expected).max()),
@@ -47,7 +34,12 @@ def compare(found, expected):
 
 
 def accuracy(output, labels):
-    """Returns the share of images whose likeliest class is their label."""
+    """Returns the share of images whose likeliest class is their label.
+
+    Args:
+        output: Array `(N, C)`.
+        labels: Integer array `(N,)`.
+    """
     return float(np.mean(output.argmax(axis=-1) == labels))
 
 
@@ -55,7 +47,7 @@ def check_exact(proof):
     """Raises `ProofError` if a float32 file differs from its student.
 
     Args:
-        proof: What `compare` returned.
+        proof: What `compare` returned for logits.
     """
     difference = proof["largest_difference"]
     # Written so that NaN does not pass.

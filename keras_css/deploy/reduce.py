@@ -35,7 +35,7 @@ def to_int8(proto, images, folder):
     Args:
         proto: The float32 `onnx.ModelProto`.
         images: Array `(N, ...)` of calibration images in the form the file's
-            input takes.
+            input takes; at most `CALIBRATION_IMAGES`, evenly spaced, are used.
         folder: A scratch folder.
     """
     source, target = folder / "float.onnx", folder / "int8.onnx"
@@ -58,7 +58,7 @@ def _quantise(source, target, images, batch_size):
     quantize_static(
         source,
         target,
-        _Calibration(images[:CALIBRATION_IMAGES], batch_size),
+        _Calibration(images, batch_size),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -78,14 +78,11 @@ class _Calibration:
     """What onnxruntime calls a calibration data reader."""
 
     def __init__(self, images, batch_size):
-        whole = len(images) // batch_size * batch_size
-        if not whole:
-            images = np.resize(images, (batch_size, *images.shape[1:]))
-            whole = batch_size
-        self.parts = iter(
-            images[start : start + batch_size]
-            for start in range(0, whole, batch_size)
-        )
+        # Evenly spaced: a data set may be sorted by class.
+        count = min(len(images), CALIBRATION_IMAGES)
+        count = -(-count // batch_size) * batch_size
+        chosen = np.linspace(0, len(images) - 1, count).astype(int)
+        self.parts = iter(np.split(images[chosen], count // batch_size))
 
     def get_next(self):
         part = next(self.parts, None)

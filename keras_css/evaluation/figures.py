@@ -53,7 +53,7 @@ def draw_accuracy_latency(points, path):
 
     Args:
         points: List of dicts with `student`, `precision`, `accuracy` (None
-            where unknown) and `p50_ms`.
+            where unknown) and `ms_per_image`.
         path: Where the PNG goes.
     """
     from matplotlib.figure import Figure
@@ -62,10 +62,10 @@ def draw_accuracy_latency(points, path):
     axes = figure.subplots()
     shown = [point for point in points if point["accuracy"] is not None]
     for point, colour in zip(shown, COLOURS * len(shown)):
-        axes.scatter(point["p50_ms"], point["accuracy"], color=colour)
+        axes.scatter(point["ms_per_image"], point["accuracy"], color=colour)
         axes.annotate(
             f"{point['student']} ({point['precision']})",
-            (point["p50_ms"], point["accuracy"]),
+            (point["ms_per_image"], point["accuracy"]),
             xytext=(6, 6),
             textcoords="offset points",
         )

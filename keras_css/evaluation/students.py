@@ -25,7 +25,7 @@ def best_student(accuracies):
     )
 
 
-KINDS = ("branch", "network", "ensemble")
+KINDS = ("branch", "network", "ensemble", "best")
 
 
 def choose_student(word, accuracies):

@@ -31,4 +31,12 @@ def get(method):
     )
 
 
-__all__ = ["CSS", "METHODS", "Independent", "Method", "get"]
+def name_of(method):
+    """Returns the name of a method in `METHODS`, else that of its class."""
+    for name in METHODS.names():
+        if METHODS.get(name) is type(method):
+            return name
+    return type(method).__name__
+
+
+__all__ = ["CSS", "METHODS", "Independent", "Method", "get", "name_of"]

@@ -3,7 +3,6 @@
 import keras
 
 from keras_css.errors import UserError
-from keras_css.errors import unknown_name
 from keras_css.supervision import aggregate
 from keras_css.supervision import class_logits
 
@@ -11,12 +10,13 @@ from keras_css.supervision import class_logits
 class Method(keras.layers.Layer):
     """Base class of all methods: one loss over a cohort's outputs.
 
-    A subclass defines `compute_losses` and, where it ships something other
-    than branches, networks and their ensemble, `students`. Both are pure
-    functions of the same outputs. Layers and weights of the method's own
-    (a gate, an attention) are made in `build`, like in any Keras layer: they
-    train and are saved with the cohort and never reach a student. State that
-    follows the weights (a moving average of them) is moved in `after_step`.
+    A subclass defines `compute_losses`. Where its students are other means of
+    branches than networks and their ensemble it defines `student_parts`; where
+    they are something else, `students`, and such a student is measured but
+    cannot be cut out. Layers and weights of the method's own (a gate, an
+    attention) are made in `build`, like in any Keras layer: they train and are
+    saved with the cohort and never reach a student. State that follows the
+    weights (a moving average of them) is moved in `after_step`.
 
     Attributes:
         minimum_networks: The smallest cohort that the method works on.
@@ -88,47 +88,18 @@ class Method(keras.layers.Layer):
             f"{type(self).__name__} must define compute_losses."
         )
 
-    def students(self, outputs):
+    def student_parts(self):
         """Returns the deployable predictors that a cohort holds.
 
-        Args:
-            outputs: As for `compute_losses`.
+        Metrics, selection and export all use this one table.
 
         Returns:
-            Dict from student name to logits `(B, C)`, cheapest kind first:
-            `network_a/branch_0` (plain backbone cost), `network_a` (mean of
-            its branches' own columns), `ensemble` (mean of the networks).
+            Dict from student name to what it consists of: a dict from
+            `(network name, branch)` to the weight of that branch's class
+            logits. Cheapest kind first: `network_a/branch_0` (plain backbone
+            cost), `network_a` (mean of its branches), `ensemble` (mean of the
+            networks).
         """
-        branches, networks = {}, {}
-        for name, output in outputs.items():
-            own = class_logits(output["logits"], self.num_classes)
-            for i in range(own.shape[-1]):
-                branches[f"{name}/branch_{i}"] = own[:, :, i]
-            networks[name] = aggregate(output["logits"], self.num_classes)
-        students = {**branches, **networks}
-        if len(networks) > 1:
-            students["ensemble"] = sum(networks.values()) / len(networks)
-        return students
-
-    def student_parts(self, name):
-        """Returns which branches a student consists of, for cutting it out.
-
-        Args:
-            name: A name that `students` returns.
-
-        Returns:
-            Dict from `(network name, branch)` to a weight: the student's
-            logits are the weighted sum of those branches' class logits.
-
-        Raises:
-            UserError: If there is no such student.
-        """
-        parts = self._parts()
-        if name not in parts:
-            raise unknown_name("student", name, parts)
-        return parts[name]
-
-    def _parts(self):
         branches, networks = {}, {}
         for network, count in self.branch_counts.items():
             members = [(network, i) for i in range(count)]
@@ -143,6 +114,25 @@ class Method(keras.layers.Layer):
                 for member, weight in whole.items()
             }
         return parts
+
+    def students(self, outputs):
+        """Returns every student's logits.
+
+        Args:
+            outputs: As for `compute_losses`.
+
+        Returns:
+            Dict from student name to logits `(B, C)`, in the order of
+            `student_parts`.
+        """
+        own = {
+            name: class_logits(output["logits"], self.num_classes)
+            for name, output in outputs.items()
+        }
+        return {
+            name: aggregate(own, parts)
+            for name, parts in self.student_parts().items()
+        }
 
     def after_step(self, networks):
         """Moves the method's own state after an optimizer step."""

@@ -135,6 +135,26 @@ def write_atomically(path, write):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def write_together(contents):
+    """Writes several files of one folder: all are whole before one appears.
+
+    Args:
+        contents: Dict from path to bytes.
+    """
+    paths = list(contents)
+    folder = tempfile.mkdtemp(prefix=UNFINISHED, dir=paths[0].parent)
+    try:
+        for path in paths:
+            with open(pathlib.Path(folder) / path.name, "wb") as file:
+                file.write(contents[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path in paths:
+            os.replace(pathlib.Path(folder) / path.name, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_json(path, value):
     """Writes a JSON file atomically; NaN and infinity are refused."""
     text = _json_text(value)

@@ -73,6 +73,21 @@ def class_logits(logits, num_classes):
     return ops.stack([by_class[:, :, i, i] for i in range(n)], axis=-1)
 
 
-def aggregate(logits, num_classes):
-    """Returns the mean over branches of each branch's own columns, `(B, C)`."""
-    return ops.mean(class_logits(logits, num_classes), axis=-1)
+def aggregate(own, parts):
+    """Returns what a student says: a weighted sum over branches.
+
+    Args:
+        own: Dict from network name to `(B, C, n)`, from `class_logits`.
+        parts: Dict from `(network name, branch)` to a weight; for a network
+            as a whole 1 / n each, the mean over its branches.
+
+    Returns:
+        Tensor `(B, C)`.
+    """
+    terms = [
+        own[network][:, :, branch] * weight
+        if weight != 1.0
+        else own[network][:, :, branch]
+        for (network, branch), weight in parts.items()
+    ]
+    return sum(terms[1:], terms[0])

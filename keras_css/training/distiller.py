@@ -7,7 +7,10 @@ from keras import ops
 
 from keras_css import methods
 from keras_css.errors import UserError
+from keras_css.errors import unknown_name
+from keras_css.evaluation.students import KINDS
 from keras_css.evaluation.students import choose_student
+from keras_css.students import cut_student
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.data_checks import check_batch_source
@@ -281,49 +284,65 @@ class OnlineDistiller(TrainStep, keras.Model):
         self._check_and_build(x, None, what="prediction")
         return super().predict(x, **kwargs)
 
-    def student(self, name="best"):
+    def student(self, name="best", image_shape=None):
         """Cuts a student out: an ordinary float32 Keras model.
 
         Args:
             name: A student's name, such as `"network_a/branch_0"`; or
                 `"best"`, `"branch"`, `"network"`: the most accurate (of its
                 kind) on the validation data of the last `fit`.
+            image_shape: `(H, W, channels)`, needed only if the networks were
+                built for images of any size.
 
         Returns:
             A functional Keras model from images to logits `(B, C)`, with the
-            layers and weights that this student needs and no others.
+            layers and weights that this student needs and no others. Its
+            attribute `about` says which student it is, for `export_onnx`.
 
         Raises:
             UserError: If there is no such student, or nothing was validated.
         """
-        from keras_css.deploy import cut_student
-
         if not self.built:
             raise UserError(
                 "A student is cut out of a cohort that has seen images: call "
                 "fit or build first."
             )
-        if name not in self.method.student_names:
+        known = self.method.student_parts()
+        if name not in known and name in KINDS:
             name = choose_student(name, self._validated_accuracies(name))
-        parts = self.method.student_parts(name)
-        return cut_student(self.named_networks, parts)
+        if name not in known:
+            raise unknown_name("student", name, ["best", *known])
+        student = cut_student(self.named_networks, known[name], image_shape)
+        used = sorted({network for network, _ in known[name]})
+        student.about = {
+            "student": name,
+            "method": methods.name_of(self.method),
+            "backbones": {
+                network: keras.saving.serialize_keras_object(
+                    self.named_networks[network].backbone
+                )
+                for network in used
+            },
+        }
+        return student
 
     def _validated_accuracies(self, wanted):
         """Returns each student's validation accuracy in the last epoch."""
         history = getattr(self, "history", None)
         logs = history.history if history else {}
-        names = [f"val_{name}/accuracy" for name in self.method.student_names]
-        if wanted in ("best", "branch", "network") and names[0] not in logs:
+        found = {
+            student: logs[f"val_{student}/accuracy"][-1]
+            for student in self.method.student_parts()
+            if f"val_{student}/accuracy" in logs
+        }
+        if not found:
             raise UserError(
                 f"The '{wanted}' student is chosen on validation data, and "
                 "the last fit had none: fit with validation_data or "
                 "validation_split, or name one of "
                 f"{', '.join(self.method.student_names)}."
             )
-        return {
-            student: logs[name][-1] if name in logs else 0.0
-            for student, name in zip(self.method.student_names, names)
-        }
+        return found
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

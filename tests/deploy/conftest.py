@@ -45,7 +45,6 @@ def exported(distiller, splits, tmp_path_factory):
         ["left", "right", "up", "down & <out>"],
         validation=splits[0],
         test=splits[1],
-        about={"student": "network_a/branch_1", "method": "css"},
         say=lambda line: None,
     )
     return student, path, report

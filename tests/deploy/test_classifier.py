@@ -11,9 +11,9 @@ from PIL import Image
 
 from keras_css.deploy import OnnxClassifier
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.onnx_file import open_session
 from keras_css_runtime.pictures import find_pictures
 from keras_css_runtime.pictures import to_array
-from keras_css_runtime.session import open_session
 
 pytestmark = pytest.mark.once
 NAMES = ["left", "right", "up", "down & <out>"]

@@ -12,13 +12,14 @@ import onnxruntime
 import pytest
 
 from keras_css import UserError
+from keras_css.data import Split
 from keras_css.deploy import export_onnx
 from keras_css.deploy import graph
 from keras_css.deploy import proof
 from keras_css.deploy.candidate import Candidate
-from keras_css.deploy.candidate import ExportOptions
 from keras_css.errors import ProofError
-from keras_css_runtime.session import open_session
+from keras_css_runtime.classifier import OnnxClassifier
+from keras_css_runtime.onnx_file import OnnxFile
 
 quiet = {"say": lambda line: None}
 
@@ -66,10 +67,12 @@ def test_the_form_of_the_file(exported, proto):
     sizes = [int(np.prod(i.dims)) for i in proto.graph.initializer]
     assert sum(sizes) == student.count_params() == report["parameters"]
     onnx.checker.check_model(proto, full_check=True)
+    assert report["nodes"]["Conv"] == 2
     told = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(told["class_names"])[3] == "down & <out>"
     assert told["student"] == "network_a/branch_1"
     assert told["method"] == "css"
+    assert "network_a" in json.loads(told["backbones"])
     assert json.loads(told["accuracy"]) == report["accuracy"]
     assert json.loads(told["preprocessing"])["scale"] == pytest.approx([1 / 80])
     assert told["keras_css_version"] and told["licence"]
@@ -82,10 +85,11 @@ def test_the_form_of_the_file(exported, proto):
 def test_normalised_input_channels_first_probabilities_fixed_batch(
     distiller, splits, tmp_path
 ):
-    """Every option that is not the default at once."""
+    """Every option that is not the default at once, on a whole network."""
     path = tmp_path / "other.onnx"
+    student = distiller.student("network_a")
     report = export_onnx(
-        distiller.student("ensemble"),
+        student,
         path,
         validation=splits[0],
         input_kind="float_nchw",
@@ -93,40 +97,84 @@ def test_normalised_input_channels_first_probabilities_fixed_batch(
         batch_size=3,
         **quiet,
     )
-    session = open_session(path)
-    assert session.get_inputs()[0].shape == [3, 1, 8, 8]
-    assert session.get_outputs()[0].name == "probabilities"
-    x = splits[1].images[:3]
-    logits = distiller.predict(x, verbose=0)["ensemble"]
+    file = OnnxFile(path)
+    assert file.input.shape == [3, 1, 8, 8]
+    assert file.session.get_outputs()[0].name == "probabilities"
+    x = splits[1].images[:7]
+    logits = distiller.predict(x, verbose=0)["network_a"]
     normalised = (x / 80 - 1.2).astype("float32").transpose(0, 3, 1, 2)
-    found = session.run(None, {"image": normalised})[0]
+    found = file.run(normalised)
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert "test" not in report["accuracy"]
+    # The wrapper normalises by what the file says, and fills the batch.
+    _, probabilities = OnnxClassifier(path)(x)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4)
 
 
 @pytest.mark.once
-def test_precisions_are_smaller_and_measured(exported, proto, splits, tmp_path):
-    """fp16 halves weights, int8 quarters them; both still classify."""
-    student, path, report = exported
-    exact = run(path, splits[1].images)
-    bounds = {"fp16": 5e-2, "int8": 1.5}
-    for precision, bound in bounds.items():
-        candidate = Candidate(
-            student, ExportOptions(precision=precision), tmp_path
-        )
-        reduced = candidate.reduce(proto, splits[0].images)
-        output, accuracies = candidate.measure(
-            reduced, splits[1].images, {"test": splits[1]}
-        )
-        difference = np.abs(output - exact).max()
-        assert 0 < difference < bound, "changed, but not much"
-        assert accuracies["test"] > report["accuracy"]["test"] - 0.1
-        kinds = {i.data_type for i in reduced.graph.initializer}
-        wanted = getattr(
-            onnx.TensorProto, {"fp16": "FLOAT16", "int8": "INT8"}[precision]
-        )
-        assert wanted in kinds
+@pytest.mark.parametrize(
+    ("precision", "kind", "bound", "ratio"),
+    [("fp16", "FLOAT16", 5e-2, 0.9), ("int8", "INT8", 1.5, 3.0)],
+)
+def test_a_reduced_file_says_what_it_is_itself(
+    exported, splits, tmp_path, monkeypatch, precision, kind, bound, ratio
+):
+    """So small a network that int8's scales outweigh what they save."""
+    student, path, float32 = exported
+    logits = run(path, splits[0].images)
+    monkeypatch.setattr(
+        Candidate, "convert", lambda *_: (onnx.load(path), logits)
+    )
+    report = export_onnx(
+        student,
+        tmp_path / "r.onnx",
+        validation=splits[0],
+        test=splits[1],
+        precision=precision,
+        max_accuracy_drop=0.2,
+        **quiet,
+    )
+    proto = onnx.load(tmp_path / "r.onnx")
+    kinds = {i.data_type for i in proto.graph.initializer}
+    assert getattr(onnx.TensorProto, kind) in kinds
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", 18)]
+    assert proto.producer_name == "keras_css"
+    found = run(tmp_path / "r.onnx", splits[1].images)
+    accuracy = np.mean(found.argmax(axis=-1) == splits[1].labels)
+    assert report["accuracy"]["test"] == accuracy
+    assert report["float32"]["accuracy"] == float32["accuracy"]
+    assert report["accuracy_drop"]["test"] == pytest.approx(
+        float32["accuracy"]["test"] - accuracy
+    )
+    assert 1e-6 < report["proof"]["largest_difference"] < bound
+    assert report["size_ratio"] < ratio
+    if precision == "int8":
+        assert report["nodes"]["QuantizeLinear"] > 0
+
+
+@pytest.mark.once
+def test_reduced_precision_needs_images(exported, tmp_path):
+    with pytest.raises(UserError, match="calibrated on real images"):
+        export_onnx(exported[0], tmp_path / "s.onnx", precision="int8", **quiet)
+
+
+@pytest.mark.once
+def test_labels_in_a_column_count_the_same(
+    exported, splits, tmp_path, monkeypatch
+):
+    """As `keras.datasets` gives them."""
+    student, path, float32 = exported
+    logits = run(path, splits[0].images)
+    monkeypatch.setattr(
+        Candidate, "convert", lambda *_: (onnx.load(path), logits)
+    )
+    column = Split(splits[0].images, splits[0].labels[:, None].astype("uint8"))
+    report = export_onnx(
+        student, tmp_path / "s.onnx", validation=column, **quiet
+    )
+    expected = float32["accuracy"]["validation"]
+    assert report["accuracy"]["validation"] == expected
 
 
 @pytest.mark.once
@@ -136,8 +184,9 @@ def test_a_file_that_fails_its_proof_leaves_the_earlier_one(
     student, path, _ = exported
     target = tmp_path / "student.onnx"
     target.write_bytes(b"the earlier file")
+    logits = run(path, splits[0].images)
     monkeypatch.setattr(
-        Candidate, "convert", lambda self: _spoilt(onnx.load(path))
+        Candidate, "convert", lambda *_: (_spoilt(onnx.load(path)), logits)
     )
     with pytest.raises(ProofError, match=r"must agree .* nothing was written"):
         export_onnx(student, target, validation=splits[0], **quiet)
@@ -162,7 +211,10 @@ def test_a_drop_over_the_limit_refuses_the_file(
     exported, splits, tmp_path, monkeypatch
 ):
     student, path, _ = exported
-    monkeypatch.setattr(Candidate, "convert", lambda self: onnx.load(path))
+    logits = run(path, splits[0].images)
+    monkeypatch.setattr(
+        Candidate, "convert", lambda *_: (onnx.load(path), logits)
+    )
     with pytest.raises(ProofError, match="may lose at most -1 accuracy"):
         export_onnx(
             student,
@@ -193,22 +245,36 @@ def test_a_graph_with_an_error_does_not_pass_the_check(proto):
         graph.check(broken)
 
 
+def split(labels):
+    return Split(np.zeros((3, 8, 8, 1), "uint8"), np.array(labels))
+
+
 def bad_calls(tmp_path):
+    (tmp_path / "result.json").write_text('{"of": "a run"}')
     (tmp_path / "folder.onnx").mkdir()
     return [
         ({"path": tmp_path / "student.bin"}, "must end in .onnx"),
         ({"path": tmp_path / "no" / "s.onnx"}, "folder that exists"),
         ({"path": tmp_path / "folder.onnx"}, "must be a file in a folder"),
-        ({"class_names": ["a", "b"]}, "4 classes, received 2"),
+        ({"path": tmp_path / "result.onnx"}, "result.json' must be the"),
+        ({"class_names": ["a", "b", "c", "c"]}, "3 of them different"),
+        ({"images": np.zeros((3, 8, 8, 1))}, "received float64"),
+        (
+            {"images": np.zeros((3, 9, 8, 1), "uint8")},
+            r"received \(3, 9, 8, 1\)",
+        ),
+        ({"test": split(labels=[0, 1, 4])}, r"integers in \[0, 3\]"),
+        ({"test": split(labels=[0, 1])}, "must be 3 integers"),
+        ({"class_names": ["a", "b"]}, "4 different names, one a class"),
         ({"precision": "fp8"}, "Unknown precision 'fp8': did you mean fp"),
         ({"input_kind": "nchw"}, "Unknown input 'nchw'"),
         ({"output": "logit"}, "Unknown output 'logit': did you mean logits"),
-        ({"batch_size": 0}, "at least 1, received 0"),
+        ({"batch_size": 0}, r"must lie in \[1, 65536\], received 0"),
     ]
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("case", range(14))
 def test_bad_calls_get_one_line_before_anything_happens(
     exported, tmp_path, case
 ):
@@ -243,11 +309,11 @@ def test_a_full_disk_leaves_the_earlier_file(exported, tmp_path):
     target.write_bytes(b"the earlier file")
     code = (
         "import resource, pathlib, sys\n"
-        "from keras_css.deploy.export import _write_both\n"
+        "from keras_css.runs.folder import write_together\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "path = pathlib.Path('student.onnx')\n"
         "try:\n"
-        "    _write_both(path, b'x' * 100_000, {'a': 1})\n"
+        "    write_together({path: b'x' * 100_000, pathlib.Path('a'): b'a'})\n"
         "except OSError as error:\n"
         "    print(error.strerror)\n"
     )

@@ -5,32 +5,32 @@ import time
 import numpy as np
 
 WARM_UP = 5
-FEWEST, MOST = 20, 2000
+# Fewer rounds have no 99th percentile to speak of.
+ENOUGH, FEWEST = 100, 20
 
 
-class SessionRunner:
-    """Runs a session on one batch, as often as it is called.
+class FileRunner:
+    """Runs a file on one batch, as often as it is called.
 
     On a GPU the batch lies on the device beforehand and the output stays
     there (IO binding): what is timed is the network.
 
     Args:
-        session: An `onnxruntime.InferenceSession`.
+        file: An `OnnxFile`.
         images: The batch, in the form its input takes.
-        provider: A name of `PROVIDERS`.
     """
 
-    def __init__(self, session, images, provider="cpu"):
-        self.session, self.images = session, images
+    def __init__(self, file, images):
+        self.session, self.images = file.session, images
         self.binding = None
-        if provider != "cpu":
+        if file.provider != "cpu":
             import onnxruntime as ort
 
-            self.binding = session.io_binding()
+            self.binding = self.session.io_binding()
             self.binding.bind_ortvalue_input(
                 "image", ort.OrtValue.ortvalue_from_numpy(images, "cuda", 0)
             )
-            self.binding.bind_output(session.get_outputs()[0].name, "cuda")
+            self.binding.bind_output(self.session.get_outputs()[0].name, "cuda")
 
     def __call__(self):
         if self.binding is None:
@@ -41,18 +41,11 @@ class SessionRunner:
         return None
 
 
-def random_batch(session, batch_size):
-    """Returns random images in the form a session's input takes."""
-    given = session.get_inputs()[0]
-    shape = (batch_size, *given.shape[1:])
-    rng = np.random.default_rng(0)
-    if given.type == "tensor(uint8)":
-        return rng.integers(0, 256, shape, dtype="uint8")
-    return rng.normal(size=shape).astype("float32")
-
-
 def paired_latencies(runners, seconds):
     """Times several functions in turns, so that all meet the same machine.
+
+    Each round runs all of them once, in a random order of its own. It goes on
+    for about `seconds`, longer (at most five times) for fewer than 100 rounds.
 
     Args:
         runners: Dict from name to a function without arguments.
@@ -65,18 +58,19 @@ def paired_latencies(runners, seconds):
     for run in runners.values():
         for _ in range(WARM_UP):
             run()
+    rng = np.random.default_rng(0)
+    rounds = {name: [] for name in runners}
     names = list(runners)
-    rounds = {name: [] for name in names}
-    end = time.perf_counter() + seconds
-    while len(rounds[names[0]]) < MOST and (
-        len(rounds[names[0]]) < FEWEST or time.perf_counter() < end
+    began = time.perf_counter()
+    count = 0
+    while count < FEWEST or time.perf_counter() - began < (
+        seconds if count >= ENOUGH else 5 * seconds
     ):
-        # Another one goes first each time: the first one finds cold caches.
-        names = [*names[1:], names[0]]
-        for name in names:
-            began = time.perf_counter()
-            runners[name]()
-            rounds[name].append(time.perf_counter() - began)
+        for i in rng.permutation(len(names)):
+            start = time.perf_counter()
+            runners[names[i]]()
+            rounds[names[i]].append(time.perf_counter() - start)
+        count += 1
     return {name: np.array(found) for name, found in rounds.items()}
 
 

@@ -14,23 +14,13 @@ from keras_css import UserError
 from keras_css.backbones import Backbone
 from keras_css.backbones import CifarResNet
 from keras_css.backbones.batch_norm import BatchNorm
-from keras_css.deploy import cut_student
-from keras_css.deploy.cut import find_preprocessing
-from keras_css.deploy.cut import without_preprocessing
-from keras_css.deploy.fold import fold_batch_norm
+from keras_css.errors import ProofError
+from keras_css.students import cut_student
+from keras_css.students.fold import fold_batch_norm
+from keras_css.students.preprocessing import describe_preprocessing
+from keras_css.students.preprocessing import find_preprocessing
+from keras_css.students.preprocessing import without_preprocessing
 from keras_css.supervision import Transformation
-
-
-def shake(model, seed=0):
-    """Gives BatchNorm statistics and all else values far from the initial."""
-    rng = np.random.default_rng(seed)
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            for weight in layer.weights:
-                value = rng.uniform(0.3, 2.0, weight.shape)
-                if weight.name in ("beta", "moving_mean"):
-                    value -= 1.0
-                weight.assign(value)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +30,7 @@ def cohort():
     distiller.fit(
         x, y, batch_size=8, epochs=1, validation_data=(x, y), verbose=0
     )
-    shake(distiller)
+    tiny.shake(distiller)
     return distiller
 
 
@@ -105,7 +95,7 @@ def test_a_cohort_in_mixed_precision_gives_float32_students(policy):
     try:
         mixed = tiny.cohort()
         history = mixed.fit(x, y, batch_size=8, epochs=2, verbose=0).history
-        shake(mixed)
+        tiny.shake(mixed)
         rough = mixed.predict(x, verbose=0)["network_a"]
         student = mixed.student("network_a")
         assert keras.config.dtype_policy().name == policy
@@ -167,7 +157,7 @@ def test_images_of_any_size_need_a_size():
 
 
 @keras.saving.register_keras_serializable(package="tests")
-class Scale(Transformation):
+class Fade(Transformation):
     """A user's own: fades by a constant map."""
 
     def call(self, features, branch, num_branches):
@@ -205,7 +195,7 @@ def test_a_users_own_backbone_and_transformation():
         keras_css.MultiBranchNetwork(
             DeepBackbone(),
             4,
-            transformation=Scale(),
+            transformation=Fade(),
             preprocessing=keras.layers.Rescaling(0.5, 0.1),
         )
         for _ in range(2)
@@ -213,7 +203,7 @@ def test_a_users_own_backbone_and_transformation():
     distiller = OnlineDistiller(networks)
     x, _ = tiny.images(9)
     distiller.build((None, *x.shape[1:]))
-    shake(distiller)
+    tiny.shake(distiller)
     expected = distiller.predict(x, verbose=0)
     for name in ("network_b/branch_2", "ensemble"):
         student = distiller.student(name)
@@ -224,12 +214,136 @@ def test_a_users_own_backbone_and_transformation():
         np.testing.assert_allclose(
             bare.predict(x * 0.5 + 0.1, verbose=0), expected[name], atol=1e-5
         )
-        assert find_preprocessing(bare) is None
+        assert find_preprocessing(bare) == []
     names = [type(layer).__name__ for layer in student.layers]
     assert names.count("Rescaling") == 1, "two equal preambles are one"
     # The one after the ReLU cannot be folded and stays.
     assert names.count("BatchNorm") == 6
     assert names.count("BatchNormalization") == 0
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Block(keras.layers.Layer):
+    """The usual form: inner layers, no `training` in `call`."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.conv = keras.layers.Conv2D(filters, 3, padding="same")
+        self.norm = keras.layers.BatchNormalization()
+
+    def call(self, x):
+        return keras.ops.relu(self.norm(self.conv(x)))
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ScaledBlock(Block):
+    """One with a weight of its own."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.gamma = self.add_weight(shape=(self.filters,), name="gamma")
+
+    def call(self, x):
+        return super().call(x) * (1.5 + self.gamma)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class StandardisedConv(keras.layers.Conv2D):
+    """A convolution that is not what its class says."""
+
+    def call(self, x):
+        return super().call(x) * 3.0
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OddBackbone(Backbone):
+    feature_dim = 5
+
+    def __init__(self, split=2):
+        super().__init__(split)
+
+    def stages(self):
+        return [
+            Block(4),
+            ScaledBlock(4),
+            keras.Sequential(
+                [StandardisedConv(5, 3), keras.layers.BatchNormalization()]
+            ),
+        ]
+
+
+def test_unusual_layers_stay_what_they_are(tmp_path):
+    distiller = OnlineDistiller(
+        [keras_css.MultiBranchNetwork(OddBackbone(), 4)], "independent"
+    )
+    x, _ = tiny.images(9)
+    distiller.build((None, *x.shape[1:]))
+    tiny.shake(distiller)
+    expected = distiller.predict(x, verbose=0)["network_a"]
+    student = distiller.student("network_a")
+    found = student.predict(x, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+    names = [type(layer).__name__ for layer in student.layers]
+    assert "Block" not in names, "opened, its BatchNorm folded"
+    assert names.count("ScaledBlock") == 1, "its own weight stays a weight"
+    assert names.count("BatchNormalization") == 3, "after StandardisedConv"
+    student.save(tmp_path / "s.keras")
+    loaded = keras.saving.load_model(tmp_path / "s.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), found, atol=1e-5)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Fickle(keras.layers.Layer):
+    """Inner layers, and something else when it is called symbolically."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = keras.layers.Conv2D(8, 1)
+
+    def call(self, x):
+        return self.conv(x) * (9.0 if isinstance(x, keras.KerasTensor) else 1)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class FickleBackbone(tiny.TinyBackbone):
+    def stages(self):
+        first, second = super().stages()
+        return [keras.Sequential([first, Fickle()]), second]
+
+
+def test_a_student_that_differs_from_its_networks_is_refused():
+    network = keras_css.MultiBranchNetwork(FickleBackbone(), 4)
+    network.build((None, 8, 8, 1))
+    tiny.shake(network)
+    with pytest.raises(ProofError, match="must agree with its networks"):
+        cut_student({"network_a": network}, {("network_a", 0): 1.0})
+
+
+def test_networks_that_normalise_differently_keep_their_preambles():
+    """Layers with equal configurations and different weights."""
+    rng = np.random.default_rng(0)
+    networks = []
+    for shift in (0, 50):
+        layer = keras.layers.Normalization()
+        layer.adapt(rng.uniform(0, 100, (20, 8, 8, 1)) + shift)
+        networks.append(tiny.network(preprocessing=layer))
+    distiller = OnlineDistiller(networks)
+    x = rng.uniform(0, 255, (5, 8, 8, 1)).astype("float32")
+    distiller.build((None, 8, 8, 1))
+    student = distiller.student("ensemble")
+    np.testing.assert_allclose(
+        student.predict(x, verbose=0),
+        distiller.predict(x, verbose=0)["ensemble"],
+        atol=1e-5,
+    )
+    assert len(find_preprocessing(student)) == 2
+    assert describe_preprocessing(student) == {"layers": ["Normalization"] * 2}
+    with pytest.raises(UserError, match="received one with 2"):
+        without_preprocessing(student)
 
 
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
@@ -238,7 +352,7 @@ def test_own_blocks_keep_no_batch_norm(block):
         CifarResNet(block, (1, 1, 1)), 3, num_branches=2
     )
     network.build((None, 9, 12, 2))
-    shake(network)
+    tiny.shake(network)
     x = np.random.default_rng(0).normal(size=(3, 9, 12, 2)).astype("float32")
     expected = keras.ops.convert_to_numpy(network(x)["logits"])[:, 1::2, 1]
     student = cut_student({"network_a": network}, {("network_a", 1): 1.0})
@@ -262,7 +376,7 @@ def test_folding_is_exact_for_each_kind_of_layer(kind, bias):
     model = keras.Model(
         image, keras.layers.BatchNormalization(epsilon=0.1)(layer(image))
     )
-    shake(model)
+    tiny.shake(model)
     if bias:
         kernel, _ = layer.get_weights()
         layer.set_weights([kernel, np.arange(layer.bias.shape[0]) - 2.0])
@@ -279,3 +393,24 @@ def test_an_activation_before_batch_norm_is_not_folded_away():
     x = keras.layers.Conv2D(4, 3, activation="relu")(image)
     model = keras.Model(image, keras.layers.BatchNormalization()(x))
     assert len(fold_batch_norm(model).layers) == 3
+
+
+def test_batch_norm_over_another_axis_is_not_folded():
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.Dense(4)(image)
+    model = keras.Model(image, keras.layers.BatchNormalization(axis=1)(x))
+    assert len(fold_batch_norm(model).layers) == 3
+
+
+def test_a_convolution_used_twice_is_folded_twice():
+    image = keras.Input((4, 4, 3))
+    conv = keras.layers.Conv2D(3, 1)
+    norms = [keras.layers.BatchNormalization() for _ in range(2)]
+    model = keras.Model(image, norms[1](conv(norms[0](conv(image)))))
+    tiny.shake(model)
+    folded = fold_batch_norm(model)
+    assert len(folded.layers) == 3
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
+    np.testing.assert_allclose(
+        folded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-4
+    )

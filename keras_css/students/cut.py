@@ -1,13 +1,21 @@
 """Cutting a student out of a cohort: an ordinary Keras model of its own."""
 
 import contextlib
+import inspect
 
 import keras
+import numpy as np
 
-from keras_css.deploy.fold import fold_batch_norm
+from keras_css.errors import ProofError
 from keras_css.errors import UserError
+from keras_css.students.fold import fold_batch_norm
+from keras_css.students.preprocessing import share_preprocessing
+from keras_css.supervision import aggregate
+from keras_css.supervision import class_logits
 
-PREPROCESSING = "preprocessing"
+# A structural slip changes logits by far more; convolutions on a GPU that
+# rounds to TensorFloat-32 change them by less.
+LARGEST_DIFFERENCE = 5e-3
 
 
 def cut_student(networks, parts, image_shape=None):
@@ -16,7 +24,8 @@ def cut_student(networks, parts, image_shape=None):
     The model holds the layers and weights that this student needs and no
     others: trunk, transformation, tail, and of each head the student's own
     columns. It consists of Keras' own layers wherever the backbone does;
-    BatchNorm is folded into convolutions.
+    BatchNorm is folded into convolutions. It is compared with the networks
+    (in float32) on a few random images.
 
     Args:
         networks: Dict from network name to `MultiBranchNetwork`, built.
@@ -32,21 +41,27 @@ def cut_student(networks, parts, image_shape=None):
 
     Raises:
         UserError: If the size of the images is not known.
+        ProofError: If the student disagrees with its networks, for example
+            because a layer of the user's own computes something else when it
+            is called symbolically.
     """
     with _float32_policy():
-        return _cut(networks, parts, image_shape)
+        names = sorted({name for name, _ in parts})
+        shape = _image_shape(networks[names[0]], image_shape)
+        twins = {name: _float32_twin(networks[name], shape) for name in names}
+        _name_apart(twins)
+        student = fold_batch_norm(_assemble(twins, parts, shape))
+        _compare(student, twins, parts, shape)
+    return student
 
 
-def _cut(networks, parts, image_shape):
-    names = sorted({name for name, _ in parts})
-    shape = _image_shape(networks[names[0]], image_shape)
+def _assemble(twins, parts, shape):
+    """Returns the functional model of the parts, nothing folded yet."""
     images = keras.Input(shape, name="image", dtype="float32")
-    twins = {name: _float32_twin(networks[name], shape) for name in names}
-    _name_apart(twins)
-    outputs, preambles = [], []
+    seen = share_preprocessing(twins, images)
+    outputs = []
     for name, twin in twins.items():
-        seen = _preprocess(twin.preprocessing, images, preambles)
-        shared = expand(twin.trunk, seen)
+        shared = expand(twin.trunk, seen[name])
         for i, tail in enumerate(twin.tails):
             if (name, i) in parts:
                 features = expand(
@@ -56,67 +71,31 @@ def _cut(networks, parts, image_shape):
                 own.name = f"{name}_branch_{i}_logits"
                 outputs.append(own(features))
     logits = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
-    return fold_batch_norm(keras.Model(images, logits, name="student"))
+    return keras.Model(images, logits, name="student")
 
 
 def expand(layer, features):
     """Calls a layer symbolically so that its inner layers become nodes.
 
+    A layer with weights of its own beside those of its inner layers stays one
+    node, so that the weights stay weights.
+
     Args:
-        layer: A Keras layer, built, or None for none.
+        layer: A Keras layer, built.
         features: A symbolic tensor.
     """
-    if layer is None:
-        return features
     if isinstance(layer, keras.Sequential):
         for inner in layer.layers:
             features = expand(inner, features)
         return features
-    if layer._flatten_layers(include_self=False, recursive=False):
-        return layer.call(features, training=False)
-    return layer(features)
-
-
-def without_preprocessing(student):
-    """Returns the student from the output of its preprocessing onward.
-
-    Raises:
-        UserError: If the student has no preprocessing.
-    """
-    preprocessing = find_preprocessing(student)
-    if preprocessing is None:
-        raise UserError(
-            "A student must have preprocessing inside to leave it off, "
-            "received one that takes normalised images already."
-        )
-
-    def call(layer, *args, **kwargs):
-        return args[0] if layer is preprocessing else layer(*args, **kwargs)
-
-    return keras.models.clone_model(
-        student, clone_function=lambda layer: layer, call_function=call
+    inner = layer._flatten_layers(include_self=False)
+    of_inner = {id(v) for child in inner for v in child.variables}
+    if not of_inner or any(id(v) not in of_inner for v in layer.variables):
+        return layer(features)
+    takes_training = "training" in inspect.signature(layer.call).parameters
+    return layer.call(
+        features, **({"training": False} if takes_training else {})
     )
-
-
-def find_preprocessing(student):
-    """Returns the student's preprocessing layer, or None."""
-    for layer in student.layers:
-        if layer.name == PREPROCESSING:
-            return layer
-    return None
-
-
-def _preprocess(layer, images, preambles):
-    """Calls a network's preprocessing; networks that agree share one."""
-    if layer is None:
-        return images
-    config = {**layer.get_config(), "name": None}
-    for known, seen in preambles:
-        if known == config:
-            return seen
-    layer.name = PREPROCESSING + f"_{len(preambles)}" * bool(preambles)
-    preambles.append((config, layer(images)))
-    return preambles[-1][1]
 
 
 def _image_shape(network, image_shape):
@@ -178,3 +157,27 @@ def _own_columns(network, branch, weight):
         [kernel[:, first::step] * weight, bias[first::step] * weight]
     )
     return dense
+
+
+def _compare(student, twins, parts, shape):
+    """Raises `ProofError` unless the student says what its networks say."""
+    images = np.random.default_rng(0).uniform(0, 1, (2, *shape))
+    if any(twin.preprocessing is not None for twin in twins.values()):
+        images = images * 255
+    images = images.astype("float32")
+    own = {
+        name: class_logits(
+            twin(images, training=False)["logits"], twin.num_classes
+        )
+        for name, twin in twins.items()
+    }
+    expected = keras.ops.convert_to_numpy(aggregate(own, parts))
+    found = keras.ops.convert_to_numpy(student(images, training=False))
+    difference = np.abs(found - expected).max()
+    largest = LARGEST_DIFFERENCE * max(1.0, np.abs(expected).max())
+    if not difference <= largest:
+        raise ProofError(
+            f"A student must agree with its networks within {largest:.2g}, but "
+            f"differs by {difference:.2g}: does a layer of your own compute "
+            "something else when it is called symbolically?"
+        )

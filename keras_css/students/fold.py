@@ -1,13 +1,19 @@
 """Folding BatchNorm into the layer before it."""
 
+import itertools
+
 import keras
 import numpy as np
 
+from keras_css.backbones.batch_norm import BatchNorm
+
+# Exactly these: a subclass may compute something else.
 FOLDABLE = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
     keras.layers.Dense,
 )
+NORMS = (keras.layers.BatchNormalization, BatchNorm)
 
 
 def fold_batch_norm(model):
@@ -24,18 +30,19 @@ def fold_batch_norm(model):
         A functional model. Layers without BatchNorm are shared with `model`.
     """
     produced_by = {}
+    numbers = itertools.count()
 
     def call(layer, *args, **kwargs):
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if type(layer) in NORMS:
             before = produced_by.get(id(args[0]))
-            if before is not None and _foldable(before[0], layer):
-                folded = _folded(before[0], layer)
+            if before is not None and _foldable(before[0], layer, args[0]):
+                folded = _folded(before[0], next(numbers))
                 folded.build(before[1].shape)
                 _fill(folded, before[0], layer)
                 return folded(before[1])
         output = layer(*args, **kwargs)
-        if isinstance(layer, FOLDABLE):
-            # The input is kept, too: an id is unique among living objects.
+        if type(layer) in FOLDABLE:
+            # The output is kept, too: an id is unique among living objects.
             produced_by[id(output)] = (layer, args[0], output)
         return output
 
@@ -44,18 +51,17 @@ def fold_batch_norm(model):
     )
 
 
-def _foldable(layer, norm):
+def _foldable(layer, norm, output):
     linear = layer.activation is keras.activations.linear
-    last = norm.axis in (-1, 3) or layer.__class__ is keras.layers.Dense
+    last = norm.axis in (-1, len(output.shape) - 1)
     channels_last = getattr(layer, "data_format", None) != "channels_first"
     return linear and last and channels_last
 
 
-def _folded(layer, norm):
-    config = layer.get_config()
-    name = f"{layer.name}_folded"
+def _folded(layer, number):
+    name = f"{layer.name}_folded_{number}"
     return layer.__class__.from_config(
-        {**config, "use_bias": True, "name": name}
+        {**layer.get_config(), "use_bias": True, "name": name}
     )
 
 

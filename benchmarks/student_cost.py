@@ -1,0 +1,130 @@
+"""What a shipped branch costs beside the plain backbone, in onnxruntime.
+
+    python benchmarks/student_cost.py [--seconds 5] [--out FILE.json]
+
+For each backbone and image size: a branch cut out of a CSS network and the
+same backbone with a plain head, both with fresh weights, exported the same
+way, measured in turns on the CPU. The branch has one operation more, the
+multiplication by the mask of the erased corner. Prints a table; `--out` keeps
+it with machine and versions.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import tempfile
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import numpy as np
+
+from keras_css.deploy.benchmark import cores
+from keras_css.deploy.benchmark import describe_machine
+from keras_css.deploy.candidate import Candidate
+from keras_css.deploy.candidate import ExportOptions
+from keras_css.deploy.timing import FileRunner
+from keras_css.deploy.timing import paired_latencies
+from keras_css.networks import MultiBranchNetwork
+from keras_css.students import cut_student
+from keras_css_runtime.onnx_file import OnnxFile
+
+CASES = (
+    ("resnet8", (8, 8, 1)),
+    ("resnet14", (8, 8, 1)),
+    ("resnet8", (32, 32, 3)),
+    ("resnet20", (32, 32, 3)),
+    ("resnet56_bottleneck", (32, 32, 3)),
+    ("wrn20_8", (32, 32, 3)),
+    ("resnet20", (96, 96, 3)),
+)
+KINDS = {
+    "branch": {},
+    "plain": {
+        "num_branches": 1,
+        "transformation": "none",
+        "joint_labels": False,
+    },
+}
+CLASSES = 100
+
+
+def export(backbone, shape, kind, folder):
+    """Returns the path of a file with fresh weights, and how many."""
+    network = MultiBranchNetwork(
+        backbone,
+        CLASSES,
+        preprocessing=keras.layers.Rescaling(1 / 64, -2.0, dtype="float32"),
+        **KINDS[kind],
+    )
+    network.build((None, *shape))
+    student = cut_student({"network_a": network}, {("network_a", 0): 1.0})
+    images = np.zeros((2, *shape), "uint8")
+    proto, _ = Candidate(student, ExportOptions(), folder).convert(images)
+    path = folder / f"{backbone}_{shape[0]}_{kind}.onnx"
+    path.write_bytes(proto.SerializeToString())
+    return path, sum(int(np.prod(i.dims)) for i in proto.graph.initializer)
+
+
+def measure(paths, threads, batch_size, seconds):
+    """Returns medians in milliseconds and the median ratio of the pairs."""
+    files = {k: OnnxFile(path, threads=threads) for k, path in paths.items()}
+    runners = {
+        kind: FileRunner(file, file.random_batch(batch_size))
+        for kind, file in files.items()
+    }
+    found = paired_latencies(runners, seconds)
+    return {
+        "threads": threads,
+        "batch_size": batch_size,
+        "branch_ms": float(np.median(found["branch"]) * 1000),
+        "plain_ms": float(np.median(found["plain"]) * 1000),
+        "ratio": float(np.median(found["branch"] / found["plain"])),
+        "rounds": len(found["branch"]),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--out", type=pathlib.Path)
+    options = parser.parse_args()
+    rows = []
+    print(
+        f"{'backbone':<20}{'image':>10}{'parameters':>12}{'threads':>8}"
+        f"{'batch':>6}{'branch ms':>11}{'plain ms':>10}{'ratio':>7}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for backbone, shape in CASES:
+            paths, parameters = {}, {}
+            for kind in KINDS:
+                paths[kind], parameters[kind] = export(
+                    backbone, shape, kind, pathlib.Path(folder)
+                )
+            assert parameters["branch"] == parameters["plain"]
+            for threads in sorted({1, cores()}):
+                for batch_size in (1, 32):
+                    row = measure(paths, threads, batch_size, options.seconds)
+                    size = "x".join(map(str, shape))
+                    print(
+                        f"{backbone:<20}{size:>10}{parameters['plain']:>12,}"
+                        f"{threads:>8}{batch_size:>6}{row['branch_ms']:>11.3f}"
+                        f"{row['plain_ms']:>10.3f}{row['ratio']:>7.3f}",
+                        flush=True,
+                    )
+                    rows.append(
+                        {
+                            "backbone": backbone,
+                            "image": size,
+                            "parameters": parameters["plain"],
+                            **row,
+                        }
+                    )
+    if options.out:
+        found = {"machine": describe_machine("cpu", None), "rows": rows}
+        options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

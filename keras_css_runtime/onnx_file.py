@@ -1,0 +1,171 @@
+"""An ONNX file in onnxruntime, on the provider that was asked for."""
+
+import json
+import pathlib
+
+import numpy as np
+import onnxruntime as ort
+
+from keras_css_runtime.errors import UserError
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+INPUTS = ("uint8", "float_nhwc", "float_nchw")
+OUTPUTS = ("logits", "probabilities")
+SILENT = 4
+
+
+class OnnxFile:
+    """A session with an input `image` and one output.
+
+    onnxruntime-gpu lists CUDA on machines that have none and falls back to
+    the CPU with a line on standard error; here the session itself is asked.
+
+    Args:
+        path: Path of the ONNX file.
+        provider: `"cpu"`, `"cuda"` or `"tensorrt"`.
+        threads: Threads of one operator; None for onnxruntime's choice.
+
+    Attributes:
+        session: The `onnxruntime.InferenceSession`.
+        batch_size: The fixed batch, or None for any.
+
+    Raises:
+        UserError: If the file is missing or damaged, or the provider is
+            unknown or does not run here.
+    """
+
+    def __init__(self, path, provider="cpu", threads=None):
+        self.path, self.provider = pathlib.Path(path), provider
+        self.session = open_session(self.path, provider, threads)
+        given = self.session.get_inputs()
+        if [value.name for value in given] != ["image"]:
+            raise UserError(
+                f"'{path}' must have one input, image, received "
+                f"{', '.join(value.name for value in given)}: export it with "
+                "to_onnx."
+            )
+        self.input = given[0]
+        batch = self.input.shape[0]
+        self.batch_size = batch if isinstance(batch, int) else None
+
+    def run(self, images, batch_size=64):
+        """Returns what the file puts out for many images, `(N, C)`.
+
+        Args:
+            images: Array in the form the input takes, N images.
+            batch_size: Most images at a time, where the file's is not fixed.
+        """
+        size = self.batch_size or batch_size
+        rows = []
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            feed = part
+            if self.batch_size and len(part) < size:
+                feed = np.resize(part, (size, *part.shape[1:]))
+            rows.append(self.session.run(None, {"image": feed})[0][: len(part)])
+        return np.concatenate(rows)
+
+    def random_batch(self, size):
+        """Returns random images in the form the input takes."""
+        shape = (size, *self.input.shape[1:])
+        rng = np.random.default_rng(0)
+        if self.input.type == "tensor(uint8)":
+            return rng.integers(0, 256, shape, dtype="uint8")
+        return rng.normal(size=shape).astype("float32")
+
+    def metadata(self):
+        """Returns what the file says about itself.
+
+        Raises:
+            UserError: If it was not written by `to_onnx`.
+        """
+        stored = self.session.get_modelmeta().custom_metadata_map
+        found = {name: _parse(text) for name, text in stored.items()}
+        names, shape = found.get("class_names"), found.get("image_shape")
+        classes = self.session.get_outputs()[0].shape[-1]
+        fits = (
+            isinstance(names, list)
+            and all(isinstance(name, str) for name in names)
+            and len(names) == classes
+            and isinstance(shape, list)
+            and len(shape) == 3
+            and all(isinstance(n, int) and n > 0 for n in shape)
+            and found.get("input") in INPUTS
+            and found.get("output") in OUTPUTS
+        )
+        if not fits:
+            raise UserError(
+                f"'{self.path}' must be an ONNX file written by to_onnx, but "
+                "does not say its class names, image shape, input and output."
+            )
+        return found
+
+
+def open_session(path, provider="cpu", threads=None):
+    """Returns an `onnxruntime.InferenceSession`; arguments as `OnnxFile`."""
+    if provider not in PROVIDERS:
+        raise UserError(
+            f"The provider must be one of {', '.join(PROVIDERS)}, received "
+            f"'{provider}'."
+        )
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise UserError(f"'{path}' must be an ONNX file, but there is none.")
+    wanted = PROVIDERS[provider]
+    session = None
+    if wanted in ort.get_available_providers():
+        try:
+            session = _open(path, wanted, threads)
+        except Exception as error:
+            # onnxruntime has no common error class; a file that opens on the
+            # CPU is whole, so that then the provider is to blame.
+            if provider == "cpu" or not _opens_on_cpu(path):
+                raise UserError(
+                    f"'{path}' must be an ONNX file that onnxruntime can run, "
+                    f"but is damaged or something else: {_first_line(error)}"
+                ) from error
+    if session is None or session.get_providers()[0] != wanted:
+        raise UserError(
+            f"Provider '{provider}' must run on this machine, but "
+            f"onnxruntime {ort.__version__} cannot start it: check the driver "
+            "and its libraries, or use --provider cpu."
+        )
+    return session
+
+
+def _open(path, provider, threads):
+    options = ort.SessionOptions()
+    options.log_severity_level = SILENT
+    # Idle threads do not spin: they would disturb whatever runs next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if threads:
+        options.intra_op_num_threads = threads
+    session = ort.InferenceSession(path, options, providers=[provider])
+    session.disable_fallback()
+    return session
+
+
+def _opens_on_cpu(path):
+    try:
+        _open(path, PROVIDERS["cpu"], None)
+    except Exception:
+        return False
+    return True
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _parse(text):
+    """Lists and dicts are JSON; anything else is the text it is."""
+    if text[:1] not in ("[", "{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
