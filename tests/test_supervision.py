@@ -142,8 +142,9 @@ def test_joint_labels_and_columns_are_inverse():
     own = keras.ops.convert_to_numpy(class_logits(logits, classes))
     assert own.shape == (3, classes, n)
     assert (own.argmax(axis=1) == labels[:, None]).all()
+    whole = {("a", i): 1 / n for i in range(n)}
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(aggregate(logits, classes)),
+        keras.ops.convert_to_numpy(aggregate({"a": own}, whole)),
         np.mean([logits[:, i::n, i] for i in range(n)], axis=0),
         atol=1e-7,
     )
