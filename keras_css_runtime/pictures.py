@@ -60,7 +60,7 @@ def to_array(picture, shape):
         )
     image = _to_image(picture)
     if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bit(image)
+        image = _to_8_bit(image, picture)
     image = image.convert(MODES[channels])
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
@@ -104,12 +104,13 @@ def _read(path):
         ) from error
 
 
-def _to_8_bit(image):
+def _to_8_bit(image, picture):
     """Scales 16-bit grey to 8 bits by the full range of 16 bits."""
     if image.mode == "F":
+        name = "A picture" if picture is image else f"'{picture}'"
         raise UserError(
-            "A picture must have 8 or 16 bits a channel, received one of "
-            "floating-point numbers: convert it."
+            f"{name} must have 8 or 16 bits a channel, received floating-point "
+            "numbers: convert it."
         )
     array = np.asarray(image, "float64") * (255 / 65535)
     return Image.fromarray(np.clip(array, 0, 255).astype("uint8"))
