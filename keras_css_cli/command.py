@@ -1,5 +1,6 @@
 """Runs a command: flags in, exit code out, one line for a user's error."""
 
+import errno
 import importlib
 import importlib.util
 import os
@@ -53,6 +54,11 @@ def run_command(name, argv, usage):
     except OSError as error:
         if not error.strerror:
             raise
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            return _refuse(
+                f"The disk must have room, but has none: {error.strerror}; "
+                "files of before are whole."
+            )
         place = f"'{error.filename}'" if error.filename else "The disk"
         return _refuse(
             f"{place} must be readable and writable, but is not: "

@@ -28,7 +28,8 @@ flags.DEFINE_string(
     "student",
     None,
     "Default best; branch or network (the best of its kind on validation), "
-    "ensemble, a name such as network_a/branch_0, or all.",
+    "ensemble, a name such as network_a/branch_0, or all. With --model only a "
+    "name, needed where the file holds several students.",
 )
 flags.DEFINE_string(
     "precision", "fp32", "fp32, fp16, or int8 (calibrated on validation)."
@@ -61,6 +62,11 @@ def run():
             "Either --run_dir must name a finished run or --model a .keras "
             f"file, received {'both' if FLAGS.model else 'neither'}."
         )
+    if FLAGS.run_dir and FLAGS.dataset:
+        raise UserError(
+            "--dataset goes with --model; a run knows its own, received "
+            f"--dataset {FLAGS.dataset}: leave it out."
+        )
     if FLAGS.model and not FLAGS.out:
         raise UserError("--model needs --out, the .onnx file to write.")
     use_backend(FLAGS.backend)
@@ -86,7 +92,7 @@ def run():
         )
         reports = {FLAGS.out: report}
     else:
-        student = FLAGS.student or "best"
+        student = "best" if FLAGS.student is None else FLAGS.student
         reports, refused = export_run(
             FLAGS.run_dir, student, FLAGS.out, **options
         )

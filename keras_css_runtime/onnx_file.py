@@ -96,6 +96,8 @@ class OnnxFile:
             and all(isinstance(n, int) and n > 0 for n in shape)
             and found.get("input") in INPUTS
             and found.get("output") in OUTPUTS
+            and self._fits_shape(shape, found["input"])
+            and _is_rule(found.get("preprocessing"))
         )
         if not fits:
             raise UserError(
@@ -103,6 +105,26 @@ class OnnxFile:
                 "does not say its class names, image shape, input and output."
             )
         return found
+
+    def _fits_shape(self, shape, kind):
+        height, width, channels = shape
+        wanted = [height, width, channels]
+        if kind == "float_nchw":
+            wanted = [channels, height, width]
+        return list(self.input.shape[1:]) == wanted
+
+
+def _is_rule(rule):
+    """Whether a preprocessing can be used, or is none at all."""
+    if not isinstance(rule, dict) or not {"scale", "offset"} & set(rule):
+        return True
+    numbers = [rule.get("scale"), rule.get("offset")]
+    return all(
+        isinstance(values, list)
+        and values
+        and all(isinstance(value, (int, float)) for value in values)
+        for values in numbers
+    )
 
 
 def open_session(path, provider="cpu", threads=None):
@@ -138,6 +160,8 @@ def open_session(path, provider="cpu", threads=None):
 
 
 def _open(path, provider, threads):
+    # A provider that cannot start is said by our own line.
+    ort.set_default_logger_severity(SILENT)
     options = ort.SessionOptions()
     options.log_severity_level = SILENT
     # Idle threads do not spin: they would disturb whatever runs next.

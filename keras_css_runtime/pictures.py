@@ -1,6 +1,6 @@
 """Pictures of any kind and size to arrays of the size a student takes."""
 
-import pathlib
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ def find_pictures(path):
     Raises:
         UserError: If there is no such file, or no picture in the folder.
     """
-    path = pathlib.Path(path)
+    path = Path(path)
     if not path.is_dir():
         if not path.is_file():
             raise UserError(f"'{path}' must be a picture, but there is none.")
@@ -61,15 +61,21 @@ def to_array(picture, shape):
     image = _to_image(picture)
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bit(image, picture)
-    image = image.convert(MODES[channels])
+    try:
+        image = image.convert(MODES[channels])
+    except ValueError as error:
+        raise UserError(
+            f"{_name(picture)} must be grey or in colour, received mode "
+            f"{image.mode}: convert it."
+        ) from error
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     return np.asarray(image, "uint8").reshape(shape)
 
 
 def _to_image(picture):
-    if isinstance(picture, (str, pathlib.Path)):
-        return _read(pathlib.Path(picture))
+    if isinstance(picture, (str, Path)):
+        return _read(Path(picture))
     if isinstance(picture, Image.Image):
         return ImageOps.exif_transpose(picture)
     array = np.asarray(picture)
@@ -107,13 +113,16 @@ def _read(path):
 def _to_8_bit(image, picture):
     """Scales 16-bit grey to 8 bits by the full range of 16 bits."""
     if image.mode == "F":
-        name = "A picture" if picture is image else f"'{picture}'"
         raise UserError(
-            f"{name} must have 8 or 16 bits a channel, received floating-point "
-            "numbers: convert it."
+            f"{_name(picture)} must have 8 or 16 bits a channel, received "
+            "floating-point numbers: convert it."
         )
     array = np.asarray(image, "float64") * (255 / 65535)
     return Image.fromarray(np.clip(array, 0, 255).astype("uint8"))
+
+
+def _name(picture):
+    return f"'{picture}'" if isinstance(picture, (str, Path)) else "A picture"
 
 
 def _describe(array):

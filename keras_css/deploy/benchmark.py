@@ -1,6 +1,7 @@
 """How fast an exported file is, beside what one would have without us."""
 
 import datetime
+import hashlib
 import os
 import pathlib
 import platform
@@ -84,6 +85,7 @@ def benchmark(
             found.append(_one_size(files, size, seconds, metadata, student))
     return {
         "file": str(path),
+        "sha256": hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest(),
         "student": metadata.get("student"),
         "precision": metadata.get("precision"),
         "machine": describe_machine(provider, threads),

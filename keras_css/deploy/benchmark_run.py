@@ -127,7 +127,7 @@ def benchmark_lines(found):
 def _exports(folder, say):
     """Returns the students of a run that were exported and can be read."""
     readable = []
-    for path in sorted(folder.path.glob("student*.onnx")):
+    for path in sorted(folder.path.glob("*.onnx")):
         try:
             OnnxFile(path).metadata()
         except UserError as error:

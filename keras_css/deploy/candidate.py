@@ -49,6 +49,11 @@ class ExportOptions:
         ):
             if value not in known:
                 raise unknown_name(kind, value, known)
+        if not -1 <= self.max_accuracy_drop <= 1:
+            raise UserError(
+                "max_accuracy_drop must be a fraction of 1, received "
+                f"{self.max_accuracy_drop}."
+            )
         size = self.batch_size
         if size is not None and not 1 <= size <= MOST_IN_A_BATCH:
             raise UserError(
@@ -75,6 +80,11 @@ class Candidate:
         self.input_kind = options.input_kind
         if self.input_kind == "auto":
             self.input_kind = "uint8" if preprocessing else "float_nhwc"
+        if self.input_kind == "uint8" and not preprocessing:
+            raise UserError(
+                "uint8 input needs a student with preprocessing inside, "
+                "received one without: use float_nhwc or float_nchw."
+            )
         self.core, self.normalise = student, None
         if self.input_kind != "uint8" and preprocessing:
             self.core = without_preprocessing(student)

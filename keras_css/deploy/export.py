@@ -31,6 +31,7 @@ def export_onnx(
     images=None,
     validation=None,
     test=None,
+    trained=None,
     about=None,
     say=print,
     **options,
@@ -48,6 +49,8 @@ def export_onnx(
             says so.
         validation: A `Split` on which the file's accuracy is measured.
         test: Another one.
+        trained: Dict from `"validation"` or `"test"` to the accuracy that the
+            training measured; a file that differs is refused.
         about: Dict of further metadata (dataset, ...); what the student
             says about itself is known.
         say: Function that takes a line for the user.
@@ -63,7 +66,7 @@ def export_onnx(
     """
     options = ExportOptions(**options)
     path = pathlib.Path(path)
-    _check_target(path)
+    check_target(path)
     check_student(student)
     class_names = _class_names(student, class_names)
     splits = {"validation": validation, "test": test}
@@ -76,7 +79,7 @@ def export_onnx(
         candidate = Candidate(student, options, pathlib.Path(scratch))
         images, kind = _proof_images(candidate, images, splits)
         say(f"converting to ONNX, opset {graph.OPSET} (half a minute)")
-        proto, report = _prove(candidate, images, splits)
+        proto, report = _prove(candidate, images, splits, trained or {})
     report["proof"] = {"images": f"{len(images)} {kind}", **report["proof"]}
     report = {
         "student": "student",
@@ -108,7 +111,7 @@ def beside(path):
     return path.with_suffix(".json")
 
 
-def _prove(candidate, images, splits):
+def _prove(candidate, images, splits, trained):
     """Returns the finished model, and what was measured of it.
 
     The float32 model is proven on its logits. A reduced one is measured
@@ -119,6 +122,7 @@ def _prove(candidate, images, splits):
     output, accuracies = candidate.measure(proto, images, splits)
     exact = proof.compare(output, logits)
     proof.check_exact(exact)
+    proof.check_trained(accuracies, trained)
     report = {}
     if options.precision != "fp32":
         report["float32"] = {
@@ -165,7 +169,8 @@ def check_student(student):
         )
 
 
-def _check_target(path):
+def check_target(path):
+    """Raises `UserError` unless an ONNX file may be written there."""
     if path.suffix != ".onnx":
         raise UserError(
             f"The exported file must end in .onnx, received '{path}'."
@@ -176,8 +181,14 @@ def _check_target(path):
             f"received '{path}'."
         )
     # Found out now, not after the conversion.
-    with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent):
-        pass
+    try:
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"'{path}' must lie in a folder that can be written, but cannot: "
+            f"{error.strerror}."
+        ) from error
     other = beside(path)
     if not other.exists():
         return

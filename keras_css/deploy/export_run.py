@@ -5,7 +5,9 @@ import pathlib
 import numpy as np
 
 from keras_css.data import DATASETS
+from keras_css.deploy.candidate import ExportOptions
 from keras_css.deploy.export import check_student
+from keras_css.deploy.export import check_target
 from keras_css.deploy.export import export_onnx
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
@@ -14,6 +16,7 @@ from keras_css.methods import Independent
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.evaluate import load_keras
 from keras_css.runs.evaluate import load_run
+from keras_css.students.preprocessing import find_preprocessing
 from keras_css.training import OnlineDistiller
 
 ALL = ("branch", "network", "ensemble")
@@ -46,6 +49,9 @@ def export_run(
     Raises:
         UserError: If the run or an option does not fit.
     """
+    ExportOptions(**options)
+    if path is not None:
+        check_target(pathlib.Path(path))
     run = load_run(run_dir, data_dir)
     run.distiller.build((None, *run.validation.images.shape[1:]))
     targets = _targets(run, student, path)
@@ -59,6 +65,11 @@ def export_run(
                 run.dataset.class_names,
                 validation=run.validation,
                 test=run.dataset.test,
+                trained={
+                    part: run.result[part].get(name)
+                    for part in ("validation", "test")
+                    if name in run.result[part]
+                },
                 about={
                     "dataset": run.config.dataset,
                     "trained_on": run.result["backend"],
@@ -129,6 +140,11 @@ def export_model(
         model, about = _named_student(model, student), {"method": "unknown"}
     elif isinstance(model, OnlineDistiller):
         model, about = _named_student(model, student), {}
+    elif student is not None:
+        raise UserError(
+            f"'{model_path}' holds one model, received --student {student}: "
+            "leave it out."
+        )
     check_student(model)
     names, images, test = None, None, None
     if dataset is None:
@@ -137,6 +153,12 @@ def export_model(
         about["dataset"] = dataset
         found = DATASETS.get(dataset)(data_dir)
         _check_fits(model, found)
+        if not find_preprocessing(model):
+            raise UserError(
+                "A data set has pixels from 0 to 255, and the model has no "
+                "preprocessing that says what to make of them: leave "
+                "--dataset out, or give its networks preprocessing."
+            )
         names, test = found.class_names, found.test
         count = len(found.train)
         chosen = np.linspace(0, count - 1, min(count, PROOF_IMAGES))

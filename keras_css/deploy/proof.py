@@ -5,6 +5,7 @@ import numpy as np
 from keras_css.errors import ProofError
 
 LARGEST_DIFFERENCE = 1e-4
+TRAINED = 0.01
 
 
 def compare(found, expected):
@@ -57,6 +58,26 @@ def check_exact(proof):
             f"{LARGEST_DIFFERENCE:g}, but differs by {difference:g}: nothing "
             "was written."
         )
+
+
+def check_trained(accuracies, trained):
+    """Raises `ProofError` if a float32 file is not as good as its training.
+
+    Other data or other weights than the run's would show here; rounding moves
+    an image or two that lie between classes.
+
+    Args:
+        accuracies: Dict from split name to the file's accuracy.
+        trained: Likewise, as the training measured it.
+    """
+    for split, accuracy in accuracies.items():
+        if split in trained and abs(accuracy - trained[split]) > TRAINED:
+            raise ProofError(
+                f"The file must be as accurate as the run says, "
+                f"{trained[split]:.4f} on {split}, but reaches {accuracy:.4f}: "
+                "are the data and the networks those of the run? Nothing was "
+                "written."
+            )
 
 
 def check_drop(drops, most):

@@ -41,11 +41,11 @@ def export_lines(reports, points):
 
 
 def _reduced_line(report):
-    drops = ", ".join(
-        f"{name} {drop:+.4f}" for name, drop in report["accuracy_drop"].items()
+    changes = ", ".join(
+        f"{name} {-drop:+.4f}" for name, drop in report["accuracy_drop"].items()
     )
     return (
         f"{report['precision']} of {report['student']}: "
-        f"{report['size_ratio']:.2f} of the float32 size, accuracy lost: "
-        f"{drops or 'not measured'}"
+        f"{report['size_ratio']:.2f} of the float32 size, accuracy against "
+        f"float32: {changes or 'not measured'}"
     )

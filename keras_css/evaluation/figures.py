@@ -58,22 +58,22 @@ def draw_accuracy_latency(points, path):
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     shown = [point for point in points if point["accuracy"] is not None]
     for point, colour in zip(shown, COLOURS * len(shown)):
-        axes.scatter(point["ms_per_image"], point["accuracy"], color=colour)
-        axes.annotate(
-            f"{point['student']} ({point['precision']})",
-            (point["ms_per_image"], point["accuracy"]),
-            xytext=(6, 6),
-            textcoords="offset points",
+        axes.scatter(
+            point["ms_per_image"],
+            point["accuracy"],
+            color=colour,
+            label=f"{point['student']} ({point['precision']})",
         )
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     axes.set(
         xlabel="milliseconds for one image (median, CPU)",
         ylabel="test accuracy of the file",
         title="What each student costs and gives",
     )
-    axes.margins(x=0.3, y=0.3)
+    axes.margins(x=0.1, y=0.2)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)

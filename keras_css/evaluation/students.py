@@ -52,7 +52,7 @@ def choose_student(word, accuracies):
         }
         if of_kind:
             return best_student(of_kind)
-    raise unknown_name("student", word, ["best", *accuracies])
+    raise unknown_name("student", word, [*KINDS[:2], "best", *accuracies])
 
 
 def evaluate_students(distiller, split, batch_size=128):

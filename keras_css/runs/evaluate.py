@@ -14,6 +14,7 @@ from keras_css.data import split_off_validation
 from keras_css.errors import UserError
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_diversity
+from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
@@ -125,7 +126,15 @@ def load_cohort(folder, config):
         UserError: If a saved network is missing or damaged.
     """
     names = ["network_a", "network_b"][: 1 + (config.network_b != "none")]
-    networks = [load_keras(folder.models / f"{name}.keras") for name in names]
+    networks = []
+    for name in names:
+        path = folder.models / f"{name}.keras"
+        networks.append(load_keras(path))
+        if not isinstance(networks[-1], MultiBranchNetwork):
+            raise UserError(
+                f"'{path}' must be a MultiBranchNetwork, received a "
+                f"{type(networks[-1]).__name__}."
+            )
     return OnlineDistiller(
         networks,
         method=methods.METHODS.get(config.method)(**config.method_options),

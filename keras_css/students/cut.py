@@ -173,6 +173,11 @@ def _compare(student, twins, parts, shape):
     }
     expected = keras.ops.convert_to_numpy(aggregate(own, parts))
     found = keras.ops.convert_to_numpy(student(images, training=False))
+    if not np.isfinite(expected).all():
+        raise ProofError(
+            "A student's networks must put out finite numbers, but put out NaN "
+            "or infinity: their weights are broken."
+        )
     difference = np.abs(found - expected).max()
     largest = LARGEST_DIFFERENCE * max(1.0, np.abs(expected).max())
     if not difference <= largest:

@@ -87,9 +87,12 @@ def test_what_is_no_picture_gets_one_line(classifier, tmp_path):
     cut = tmp_path / "cut.jpg"
     Image.fromarray(np.zeros((64, 64, 3), "uint8")).save(cut)
     cut.write_bytes(cut.read_bytes()[:300])
+    lab = tmp_path / "lab.tiff"
+    Image.new("LAB", (9, 9)).save(lab)
     cases = [
         (text, "'.*notes.png' must be a picture that can be read"),
         (cut, "'.*cut.jpg' must be a picture that can be read"),
+        (lab, "'.*lab.tiff' must be grey or in colour, received mode LAB"),
         (tmp_path / "none.png", "there is none"),
         (np.zeros((8, 8, 1), "float32"), "received float32 of shape"),
         (np.zeros((8, 8, 2), "uint8"), r"received uint8 of shape \(8, 8, 2\)"),
@@ -116,7 +119,14 @@ def test_damaged_and_foreign_files_get_one_line(exported, tmp_path):
     model.metadata_props.add(key="class_names", value='{"a": 1}')
     model.metadata_props.add(key="image_shape", value='["x"]')
     onnx.save(model, lying)
+    wrong = tmp_path / "wrong.onnx"
+    model = onnx.load(exported[1])
+    for entry in model.metadata_props:
+        if entry.key == "image_shape":
+            entry.value = "[9, 9, 1]"
+    onnx.save(model, wrong)
     for path, message in (
+        (wrong, "must be an ONNX file written by to_onnx"),
         (damaged, "is damaged or something else"),
         (foreign, "must be an ONNX file written by to_onnx"),
         (lying, "must be an ONNX file written by to_onnx"),

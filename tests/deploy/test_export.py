@@ -269,12 +269,13 @@ def bad_calls(tmp_path):
         ({"precision": "fp8"}, "Unknown precision 'fp8': did you mean fp"),
         ({"input_kind": "nchw"}, "Unknown input 'nchw'"),
         ({"output": "logit"}, "Unknown output 'logit': did you mean logits"),
+        ({"max_accuracy_drop": float("nan")}, "a fraction of 1, received nan"),
         ({"batch_size": 0}, r"must lie in \[1, 65536\], received 0"),
     ]
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("case", range(14))
+@pytest.mark.parametrize("case", range(15))
 def test_bad_calls_get_one_line_before_anything_happens(
     exported, tmp_path, case
 ):

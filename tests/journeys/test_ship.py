@@ -112,10 +112,23 @@ def test_what_cannot_be_shipped_gets_one_line(shipped, refused, tmp_path):
         ({"run_dir": unfinished}, "must be a finished run"),
         ({"run_dir": tmp_path}, "must be the folder of a run"),
         ({"run_dir": damaged}, r"network_a\.keras' must be a model"),
-        ({"run_dir": run, "student": "network_c"}, "Known: best, network_"),
+        (
+            {"run_dir": run, "student": "network_c"},
+            "Known: branch, network, best",
+        ),
         ({"run_dir": run, "precision": "fp8"}, "Unknown precision 'fp8'"),
         ({"run_dir": run, "path": "x.txt"}, r"must end in \.onnx"),
     ]
+    swapped = tmp_path / "swapped"
+    shutil.copytree(run, swapped)
+    result = json.loads((swapped / "result.json").read_text())
+    for name in result["test"]:
+        result["test"][name] -= 0.05
+    (swapped / "result.json").write_text(json.dumps(result))
+    (swapped / "student.onnx").unlink()
+    _, doubted = export_run(swapped, say=lambda line: None)
+    assert "as accurate as the run says" in str(*doubted.values())
+    assert not (swapped / "student.onnx").exists()
     for arguments, words in cases:
         with pytest.raises(UserError, match=words) as caught:
             export_run(say=lambda line: None, **arguments)
@@ -152,7 +165,7 @@ def test_a_saved_network_ships_without_its_run(shipped, command, tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "of the float32 size, accuracy lost: test" in done.stdout
+    assert "of the float32 size, accuracy against float32: test" in done.stdout
     report = json.loads((tmp_path / "b.json").read_text())
     assert report["size_ratio"] < 0.5
     assert report["method"] == "unknown"
