@@ -139,7 +139,7 @@ def test_what_cannot_be_shipped_gets_one_line(shipped, refused, tmp_path):
         *("export/to_onnx.py", "--run_dir", run, "--out", "/proc/x.onnx"),
         cwd=tmp_path,
     )
-    assert "'/proc" in error and "readable and writable" in error
+    assert "'/proc/x.onnx' must lie in a folder that can be" in error
     error = refused("export/to_onnx.py", cwd=tmp_path)
     assert "Either --run_dir" in error
     assert (run / "student.onnx").read_bytes() == before
