@@ -2,6 +2,7 @@
 
 from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.errors import first_line
 from keras_css_runtime.errors import unknown_name
 
 
@@ -9,4 +10,10 @@ class NonFiniteLossError(UserError):
     """A loss term became NaN or infinite during training."""
 
 
-__all__ = ["NonFiniteLossError", "ProofError", "UserError", "unknown_name"]
+__all__ = [
+    "NonFiniteLossError",
+    "ProofError",
+    "UserError",
+    "first_line",
+    "unknown_name",
+]

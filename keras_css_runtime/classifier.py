@@ -5,6 +5,7 @@ import numpy as np
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.onnx_file import OnnxFile
 from keras_css_runtime.pictures import to_array
+from keras_css_runtime.softmax import softmax
 
 
 class OnnxClassifier:
@@ -66,7 +67,9 @@ class OnnxClassifier:
         for start in range(0, len(pictures), self.batch_size):
             part = pictures[start : start + self.batch_size]
             images = np.stack([to_array(p, self.image_shape) for p in part])
-            rows.append(self._softmax(self.run(images)))
+            output = self.run(images)
+            logits = self.metadata["output"] == "logits"
+            rows.append(softmax(output) if logits else output)
         probabilities = np.concatenate(rows)
         best = probabilities.argmax(axis=-1)
         return [self.class_names[i] for i in best], probabilities
@@ -98,9 +101,3 @@ class OnnxClassifier:
         if kind == "float_nchw":
             images = images.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(images, "float32")
-
-    def _softmax(self, output):
-        if self.metadata["output"] == "probabilities":
-            return output
-        shifted = np.exp(output - output.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)

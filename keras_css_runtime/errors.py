@@ -18,6 +18,11 @@ class ProofError(Exception):
     """
 
 
+def first_line(error):
+    """Returns the first line of an error's text, or what kind it is."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def unknown_name(kind, name, known):
     """Returns the error for a name that is not among the known ones.
 

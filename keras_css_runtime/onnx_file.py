@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime as ort
 
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.errors import first_line
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -148,7 +149,7 @@ def open_session(path, provider="cpu", threads=None):
             if provider == "cpu" or not _opens_on_cpu(path):
                 raise UserError(
                     f"'{path}' must be an ONNX file that onnxruntime can run, "
-                    f"but is damaged or something else: {_first_line(error)}"
+                    f"but is damaged or something else: {first_line(error)}"
                 ) from error
     if session is None or session.get_providers()[0] != wanted:
         raise UserError(
@@ -179,10 +180,6 @@ def _opens_on_cpu(path):
     except Exception:
         return False
     return True
-
-
-def _first_line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _parse(text):

@@ -7,6 +7,7 @@ from PIL import Image
 from PIL import ImageOps
 
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.errors import first_line
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 MODES = {1: "L", 3: "RGB"}
@@ -104,9 +105,8 @@ def _read(path):
         ) from None
     # Pillow raises nearly anything for files that are not what they seem.
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
-            f"'{path}' must be a picture that can be read: {reason[0]}"
+            f"'{path}' must be a picture that can be read: {first_line(error)}"
         ) from error
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras_css.deploy import graph
 from keras_css.deploy import proof
 from keras_css.deploy import reduce
+from keras_css.deploy.convert import BATCH
 from keras_css.deploy.convert import convert
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
@@ -18,7 +19,6 @@ from keras_css_runtime.onnx_file import OUTPUTS
 from keras_css_runtime.onnx_file import OnnxFile
 
 MOST_IN_A_BATCH = 65536
-BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,12 @@ from keras_css.deploy import proof
 from keras_css.deploy.candidate import Candidate
 from keras_css.deploy.candidate import ExportOptions
 from keras_css.errors import UserError
+from keras_css.runs.folder import UNFINISHED
+from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_together
 from keras_css.students.preprocessing import describe_preprocessing
 from keras_css.version import __version__
+from keras_css_runtime.softmax import softmax
 
 RANDOM_IMAGES = 32
 LICENCE = (
@@ -101,8 +104,7 @@ def export_onnx(
     content = proto.SerializeToString()
     report["bytes"] = len(content)
     report["sha256"] = hashlib.sha256(content).hexdigest()
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    write_together({path: content, beside(path): text.encode()})
+    write_together({path: content, beside(path): json_text(report).encode()})
     return report
 
 
@@ -135,9 +137,9 @@ def _prove(candidate, images, splits, trained):
     if options.output == "probabilities":
         graph.append_softmax(proto)
         graph.check(proto)
-        expected = np.exp(logits - logits.max(axis=1, keepdims=True))
-        expected = expected / expected.sum(axis=1, keepdims=True)
-    output, accuracies = candidate.measure(proto, images, splits)
+        expected = softmax(logits)
+    if (options.precision, options.output) != ("fp32", "logits"):
+        output, accuracies = candidate.measure(proto, images, splits)
     report["proof"] = proof.compare(output, expected)
     report["accuracy"] = accuracies
     if options.precision != "fp32":
@@ -182,7 +184,7 @@ def check_target(path):
         )
     # Found out now, not after the conversion.
     try:
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent):
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent):
             pass
     except OSError as error:
         raise UserError(

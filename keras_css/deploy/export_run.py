@@ -12,6 +12,7 @@ from keras_css.deploy.export import export_onnx
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.evaluation import choose_student
+from keras_css.evaluation.students import KINDS
 from keras_css.methods import Independent
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.evaluate import load_keras
@@ -19,7 +20,6 @@ from keras_css.runs.evaluate import load_run
 from keras_css.students.preprocessing import find_preprocessing
 from keras_css.training import OnlineDistiller
 
-ALL = ("branch", "network", "ensemble")
 PROOF_IMAGES = 512
 
 
@@ -93,7 +93,7 @@ def _targets(run, student, path):
             "--out names one file, received --student all: leave it out."
         )
     targets = {}
-    for kind in ALL:
+    for kind in KINDS:
         if kind == "ensemble" and kind not in accuracies:
             continue
         target = run.folder.path / f"student_{kind}.onnx"

@@ -6,6 +6,7 @@ import onnx
 import onnxruntime as ort
 
 from keras_css.errors import ProofError
+from keras_css.errors import first_line
 from keras_css.version import __version__
 
 OPSET = 18
@@ -38,9 +39,9 @@ def simplify(proto, path):
         ort.InferenceSession(proto.SerializeToString(), options, providers=CPU)
     except Exception as error:
         # onnxruntime has no common error class.
-        reason = str(error).strip().splitlines()
         raise ProofError(
-            f"The converted model must run in onnxruntime, but: {reason[0]}"
+            "The converted model must run in onnxruntime, but: "
+            f"{first_line(error)}"
         ) from error
     return onnx.load(path)
 
@@ -139,7 +140,7 @@ def check(proto):
     try:
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:
-        reason = str(error).strip().splitlines()
         raise ProofError(
-            f"The exported model must pass onnx.checker, but: {reason[0]}"
+            "The exported model must pass onnx.checker, but: "
+            f"{first_line(error)}"
         ) from error

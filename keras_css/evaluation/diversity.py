@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 
+from keras_css_runtime.softmax import softmax
+
 
 def diversity(logits, num_classes):
     """Returns the mean pairwise L2 distance of branch predictions.
@@ -23,7 +25,7 @@ def diversity(logits, num_classes):
         `released_mutual`, `fair_mutual` over same-index branches of different
         networks. A value without any pair is None.
     """
-    released = [_softmax(np.asarray(z, "float64")) for z in logits.values()]
+    released = [softmax(np.asarray(z, "float64")) for z in logits.values()]
     fair = [_own_classes(p, num_classes) for p in released]
     result = {}
     for name, probabilities in (("released", released), ("fair", fair)):
@@ -37,11 +39,6 @@ def diversity(logits, num_classes):
         result[f"{name}_all"] = _mean_distance(pairs)
         result[f"{name}_mutual"] = _mean_distance(twins)
     return result
-
-
-def _softmax(logits):
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def _own_classes(probabilities, num_classes):

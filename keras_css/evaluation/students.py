@@ -25,7 +25,8 @@ def best_student(accuracies):
     )
 
 
-KINDS = ("branch", "network", "ensemble", "best")
+# In the order of `student_kind`.
+KINDS = ("branch", "network", "ensemble")
 
 
 def choose_student(word, accuracies):

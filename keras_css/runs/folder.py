@@ -56,7 +56,7 @@ class RunFolder:
         Raises:
             UserError: If another run has claimed it, or it cannot be written.
         """
-        text = _json_text(config)
+        text = json_text(config)
         self.refuse_if_used()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -157,9 +157,10 @@ def write_together(contents):
 
 def write_json(path, value):
     """Writes a JSON file atomically; NaN and infinity are refused."""
-    text = _json_text(value)
+    text = json_text(value)
     write_atomically(path, lambda part: part.write_text(text, "utf-8"))
 
 
-def _json_text(value):
+def json_text(value):
+    """Returns the text of a JSON file; NaN and infinity are refused."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"

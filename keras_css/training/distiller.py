@@ -308,7 +308,7 @@ class OnlineDistiller(TrainStep, keras.Model):
                 "fit or build first."
             )
         known = self.method.student_parts()
-        if name not in known and name in KINDS:
+        if name not in known and name in ("best", *KINDS):
             name = choose_student(name, self._validated_accuracies(name))
         if name not in known:
             raise unknown_name("student", name, ["best", *known])

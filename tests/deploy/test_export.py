@@ -46,6 +46,14 @@ def test_the_file_computes_what_the_cohort_does(exported, distiller, splits):
         np.testing.assert_allclose(run(path, x[:count]), found[:count], 1e-4)
 
 
+def keep_conversion(monkeypatch, path, splits, change=lambda proto: proto):
+    """Spares a test the conversion: its result is that of an earlier one."""
+    logits = run(path, splits[0].images)
+    monkeypatch.setattr(
+        Candidate, "convert", lambda *_: (change(onnx.load(path)), logits)
+    )
+
+
 def shape_of(value):
     dims = value.type.tensor_type.shape.dim
     return [dim.dim_param or dim.dim_value for dim in dims]
@@ -122,10 +130,7 @@ def test_a_reduced_file_says_what_it_is_itself(
 ):
     """So small a network that int8's scales outweigh what they save."""
     student, path, float32 = exported
-    logits = run(path, splits[0].images)
-    monkeypatch.setattr(
-        Candidate, "convert", lambda *_: (onnx.load(path), logits)
-    )
+    keep_conversion(monkeypatch, path, splits)
     report = export_onnx(
         student,
         tmp_path / "r.onnx",
@@ -165,10 +170,7 @@ def test_labels_in_a_column_count_the_same(
 ):
     """As `keras.datasets` gives them."""
     student, path, float32 = exported
-    logits = run(path, splits[0].images)
-    monkeypatch.setattr(
-        Candidate, "convert", lambda *_: (onnx.load(path), logits)
-    )
+    keep_conversion(monkeypatch, path, splits)
     column = Split(splits[0].images, splits[0].labels[:, None].astype("uint8"))
     report = export_onnx(
         student, tmp_path / "s.onnx", validation=column, **quiet
@@ -184,10 +186,7 @@ def test_a_file_that_fails_its_proof_leaves_the_earlier_one(
     student, path, _ = exported
     target = tmp_path / "student.onnx"
     target.write_bytes(b"the earlier file")
-    logits = run(path, splits[0].images)
-    monkeypatch.setattr(
-        Candidate, "convert", lambda *_: (_spoilt(onnx.load(path)), logits)
-    )
+    keep_conversion(monkeypatch, path, splits, change=_spoilt)
     with pytest.raises(ProofError, match=r"must agree .* nothing was written"):
         export_onnx(student, target, validation=splits[0], **quiet)
     assert target.read_bytes() == b"the earlier file"
@@ -211,10 +210,7 @@ def test_a_drop_over_the_limit_refuses_the_file(
     exported, splits, tmp_path, monkeypatch
 ):
     student, path, _ = exported
-    logits = run(path, splits[0].images)
-    monkeypatch.setattr(
-        Candidate, "convert", lambda *_: (onnx.load(path), logits)
-    )
+    keep_conversion(monkeypatch, path, splits)
     with pytest.raises(ProofError, match="may lose at most -1 accuracy"):
         export_onnx(
             student,
