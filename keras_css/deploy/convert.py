@@ -1,28 +1,28 @@
 """Keras to ONNX, in a process of its own with the TensorFlow backend.
 
 tf2onnx converts TensorFlow functions only, and Keras cannot change its backend
-once it is imported; so `convert` starts `python -m keras_css.deploy.convert`,
-whatever backend trained the student. The same process says what the student
-makes of the proof's images, on the CPU in full float32: a GPU would round
-convolutions to TensorFloat-32.
+once it is imported; so a process with that backend converts, whatever backend
+trained the student. It stays for a minute, for the next student. It also says
+what the student makes of the proof's images, on the CPU in full float32: a GPU
+would round convolutions to TensorFloat-32.
 """
 
+import functools
 import importlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 import keras
+import loky
 import numpy as np
 
 from keras_css.deploy.graph import OPSET
 from keras_css.errors import UserError
+from keras_css.errors import first_line
+from keras_css_runtime.silence import be_silent
 
-PROGRAM = "keras_css.deploy.convert"
-NO_ROOM = 3
 BATCH = 64
 
 
@@ -57,22 +57,23 @@ def convert(student, input_kind, batch_size, images):
         student.save(folder / "student.keras")
         np.save(folder / "images.npy", images)
         (folder / "spec.json").write_text(json.dumps(spec), "utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", PROGRAM, str(folder)],
-            env=_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if line.strip()]
-            reason = lines[-1] if lines else f"exit code {done.returncode}"
+        try:
+            _process().submit(_convert_folder, folder).result()
+        except OSError as error:
+            raise _cannot(
+                f"find room in '{tempfile.gettempdir()}' to convert", error
+            ) from error
+        # tf2onnx raises nearly anything, or ends its process.
+        except Exception as error:
+            _process.cache_clear()
             needed = "consist of layers that tf2onnx converts"
-            if done.returncode == NO_ROOM:
-                needed = f"find room in '{tempfile.gettempdir()}' to convert"
-            raise UserError(f"The student must {needed}, but: {reason}")
+            raise _cannot(needed, error) from error
         proto = onnx.load(folder / "student.onnx")
         return proto, np.load(folder / "logits.npy")
+
+
+def _cannot(needed, error):
+    return UserError(f"The student must {needed}, but: {first_line(error)}")
 
 
 def _own_modules(student):
@@ -93,19 +94,21 @@ def _own_modules(student):
     return sorted(name for name in modules if name.split(".")[0] != "keras")
 
 
-def _environment():
-    package = pathlib.Path(__file__).parents[2]
-    known = os.environ.get("PYTHONPATH")
-    return {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONPATH": os.pathsep.join([str(package), *filter(None, [known])]),
-    }
+@functools.cache
+def _process():
+    return loky.ProcessPoolExecutor(
+        max_workers=1,
+        timeout=60,
+        env={
+            "KERAS_BACKEND": "tensorflow",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "CUDA_VISIBLE_DEVICES": "-1",
+        },
+        initializer=be_silent,
+    )
 
 
-def main(folder):
+def _convert_folder(folder):
     """Converts `student.keras` to `student.onnx` as `spec.json` says."""
     import onnx
     import tensorflow as tf
@@ -137,6 +140,7 @@ def main(folder):
     proto, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
     _keep_constants(proto, function.get_concrete_function(*signature))
     onnx.save(proto, folder / "student.onnx")
+    keras.backend.clear_session()
 
 
 def _logits(student, path):
@@ -154,11 +158,3 @@ def _keep_constants(proto, function):
                 proto.graph.input.remove(given)
                 constant = numpy_helper.from_array(tensor.numpy(), given.name)
                 proto.graph.initializer.append(constant)
-
-
-if __name__ == "__main__":
-    try:
-        main(pathlib.Path(sys.argv[1]))
-    except OSError as error:
-        print(error, file=sys.stderr)
-        sys.exit(NO_ROOM)
