@@ -4,7 +4,7 @@
 
 Named backends must run: one that is not installed is an error. Without names
 every installed backend runs and the others are named. Tests marked `once` do
-not depend on the backend and run with the first one only.
+not depend on the backend: they run by themselves, with the first one.
 """
 
 import importlib.util
@@ -23,14 +23,13 @@ SECONDS_BETWEEN_SIGNS = 30
 class BackendRun:
     """pytest on one backend, its output kept until it ends."""
 
-    def __init__(self, backend, once, log):
-        self.backend = backend
+    def __init__(self, backend, marks, log):
+        self.name = f"{backend}, {marks}"
         self.began = time.monotonic()
         self.log = log
-        marks = [] if once else ["-m", "not once"]
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *marks],
+                [sys.executable, "-m", "pytest", "-m", marks],
                 env={
                     **os.environ,
                     "KERAS_BACKEND": backend,
@@ -45,14 +44,14 @@ class BackendRun:
 
     def sign_of_life(self):
         done = re.findall(r"\[ *(\d+%)\]", self.text())
-        return f"{self.backend} {done[-1] if done else 'starting'}"
+        return f"{self.name}: {done[-1] if done else 'starting'}"
 
     def summary(self):
         """Returns the line that says how it went; pytest exits 0 if all did."""
         code = self.process.returncode
         outcome = "passed" if code == 0 else f"FAILED (pytest exit {code})"
         seconds = time.monotonic() - self.began
-        return f"{self.backend}: {outcome} in {seconds:.0f} s"
+        return f"{self.name}: {outcome} in {seconds:.0f} s"
 
 
 def main(required):
@@ -67,18 +66,20 @@ def main(required):
 def run_all(required, logs):
     """Runs all installed backends; returns the exit code."""
     installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
-    waiting = list(installed)
+    # The longest first, so that the last ones run side by side.
+    waiting = [(b, "once") for b in installed[:1]]
+    waiting += [(b, "not once") for b in (*installed[1:], *installed[:1])]
     running, report, failed = [], [], not installed
     told = time.monotonic()
     while waiting or running:
         while waiting and len(running) < max(1, os.cpu_count() or 1):
-            backend = waiting.pop(0)
-            once = backend == installed[0]
-            running.append(BackendRun(backend, once, logs / backend))
+            backend, marks = waiting.pop(0)
+            log = logs / f"{backend} {marks}"
+            running.append(BackendRun(backend, marks, log))
         time.sleep(0.5)
         for run in [r for r in running if r.process.poll() is not None]:
             running.remove(run)
-            print(f"\n== {run.backend}\n{run.text()}", flush=True)
+            print(f"\n== {run.name}\n{run.text()}", flush=True)
             report.append(run.summary())
             failed = failed or run.process.returncode != 0
         if running and time.monotonic() - told > SECONDS_BETWEEN_SIGNS:

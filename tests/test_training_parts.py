@@ -145,7 +145,7 @@ def test_an_epochs_last_update_is_guarded_too():
 
 
 def test_progress_fits_a_line_and_shows_every_student(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "110")
 
     class Terminal(io.StringIO):
         def isatty(self):
@@ -167,7 +167,7 @@ def test_progress_fits_a_line_and_shows_every_student(monkeypatch):
     written = terminal.getvalue()
     assert "epoch 2/2  step 2/2" in written
     for part in written.replace("\n", "\r").split("\r"):
-        assert len(part) <= 100
+        assert len(part) <= 110
     assert written.count("\n") == 4
     for word in ("loss", "ensemble", "| a ", "| b ", "train", "val"):
         assert word in written.split("\n")[-2] + written.split("\n")[-3]
