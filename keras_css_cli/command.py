@@ -22,7 +22,8 @@ def run_command(name, argv, usage):
     Args:
         name: A module of this package with a docstring, flags and `run()`;
             or with `ARGUMENTS`, what may stand beside the flags, and
-            `run(arguments)`.
+            `run(arguments)`. `SHARED_FLAGS` lists further modules whose flags
+            it reads.
         argv: The program's arguments, program name first.
         usage: How the command is called, for messages.
 
@@ -34,7 +35,8 @@ def run_command(name, argv, usage):
     takes = getattr(command, "ARGUMENTS", "")
     if any(argument in ("--help", "-h", "-help") for argument in argv[1:]):
         print(f"usage: {usage} {takes}[flags]\n\n{command.__doc__}")
-        print(FLAGS.module_help(command))
+        for module in (command, *getattr(command, "SHARED_FLAGS", ())):
+            print(FLAGS.module_help(module))
         return 0
     try:
         rest = FLAGS(argv)

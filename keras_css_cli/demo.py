@@ -51,7 +51,7 @@ def run():
 
 def _ship(run_dir):
     """Exports the best student of a run, measures it and lets it predict."""
-    from keras_css.data import DATASETS
+    from keras_css.data import load_dataset
     from keras_css.deploy import OnnxClassifier
     from keras_css.deploy import export_run
     from keras_css.deploy.benchmark_run import benchmark_file
@@ -68,7 +68,7 @@ def _ship(run_dir):
     lines = benchmark_file(path, batch_sizes=(1, 32), seconds=1.0, say=_say)
     print("\n".join(lines))
     print("\n== a few held-out digits")
-    test = DATASETS.get("digits")().test
+    test = load_dataset("digits", say=_say).test
     names, probabilities = OnnxClassifier(path)(test.images[:10])
     for label, name, row in zip(test.labels, names, probabilities):
         print(f"a {label} is taken for a {name} ({row.max():.3f})")

@@ -9,7 +9,8 @@ Settings that are not given come from the data set and the method. Examples:
 
   python scripts/train.py --dataset digits --backend jax
   python scripts/train.py --dataset digits --method independent
-  python scripts/train.py --dataset npz --data_dir my_images.npz --epochs 60
+  python scripts/train.py --dataset folder --data_dir PHOTOS --epochs 60
+  python scripts/train.py --dataset cifar100 --data_dir cifar-100-python
   python scripts/train.py --dataset digits --method_option variant=detached
   python scripts/train.py --run_dir runs/digits-css-tensorflow-1 --resume
 """
@@ -19,13 +20,16 @@ import pathlib
 
 from absl import flags
 
+from keras_css_cli import augmentation_flags
+from keras_css_cli import data_flags
+from keras_css_cli.augmentation_flags import augmentation_settings
 from keras_css_cli.command import use_backend
+from keras_css_cli.data_flags import data_settings
 from keras_css_runtime.errors import UserError
 
+SHARED_FLAGS = (data_flags, augmentation_flags)
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("dataset", "digits", "Name of the data set: digits, npz.")
-flags.DEFINE_string("data_dir", None, "Where its files are, if it needs any.")
 flags.DEFINE_string(
     "backend",
     None,
@@ -67,11 +71,6 @@ flags.DEFINE_list(
     "1-based epochs from which the rate is 10 times lower; default at half "
     "and at three quarters of the epochs.",
 )
-flags.DEFINE_integer("crop_padding", None, "Padding for random crops; 0: off.")
-flags.DEFINE_bool("horizontal_flip", None, "Mirror training images at random.")
-flags.DEFINE_float(
-    "validation_fraction", 0.1, "Part of train to choose the student on."
-)
 flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
 flags.DEFINE_string(
     "run_dir", None, "New folder for the run; default runs/<what>-<number>."
@@ -110,13 +109,15 @@ def _settings():
     from keras_css.runs.config import parse_method_options
 
     names = [
-        *("dataset", "data_dir", "method", "network_a", "network_b"),
-        *("branches", "transformation", "joint_labels", "epochs"),
-        *("batch_size", "learning_rate", "momentum", "weight_decay"),
-        *("warmup_epochs", "crop_padding", "horizontal_flip"),
-        *("validation_fraction", "seed"),
+        *("method", "network_a", "network_b", "branches", "transformation"),
+        *("joint_labels", "epochs", "batch_size", "learning_rate", "momentum"),
+        *("weight_decay", "warmup_epochs", "seed"),
     ]
-    settings = {name: FLAGS[name].value for name in names}
+    settings = {
+        **data_settings(),
+        **augmentation_settings(),
+        **{name: FLAGS[name].value for name in names},
+    }
     settings["method_options"] = parse_method_options(
         FLAGS.method, FLAGS.method_option
     )
@@ -170,6 +171,8 @@ def _refuse_changes(then):
         value = FLAGS[name].value
         if name == "lr_milestones":
             value = list(_milestones(value))
+        if name == "image_size":
+            value = list(data_flags.image_size(value))
         if value != then[name]:
             raise UserError(
                 f"--{name} must be that of the run to resume, {then[name]}, "
@@ -183,7 +186,11 @@ def _new_run_dir(config):
     from keras_css.runs.folder import new_run_dir
 
     backend = keras.backend.backend()
-    return new_run_dir("runs", f"{config.dataset}-{config.method}-{backend}")
+    return new_run_dir(
+        "runs",
+        f"{config.dataset.replace(':', '-').replace('/', '-')}"
+        f"-{config.method}-{backend}",
+    )
 
 
 def _say(line):

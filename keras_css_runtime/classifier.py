@@ -42,10 +42,14 @@ class OnnxClassifier:
         self.metadata = self.file.metadata()
         self.class_names = self.metadata["class_names"]
         self.image_shape = tuple(self.metadata["image_shape"])
+        self.crop_fraction = self._crop_fraction()
         self.batch_size = self.file.batch_size or batch_size
 
     def __call__(self, pictures):
         """Returns names of the likeliest classes and all probabilities.
+
+        Pictures are scaled and cut as those that the student was tested on;
+        an array of the very shape that it takes is used as it is.
 
         Args:
             pictures: A list of paths, PIL images and uint8 arrays of any size,
@@ -66,7 +70,7 @@ class OnnxClassifier:
         rows = [np.zeros((0, len(self.class_names)), "float32")]
         for start in range(0, len(pictures), self.batch_size):
             part = pictures[start : start + self.batch_size]
-            images = np.stack([to_array(p, self.image_shape) for p in part])
+            images = np.stack([self._to_array(p) for p in part])
             output = self.run(images)
             logits = self.metadata["output"] == "logits"
             rows.append(softmax(output) if logits else output)
@@ -84,6 +88,20 @@ class OnnxClassifier:
             float32 array `(N, C)`, logits or probabilities as exported.
         """
         return self.file.run(self._normalise(images), self.batch_size)
+
+    def _to_array(self, picture):
+        ready = getattr(picture, "shape", None) == self.image_shape
+        fraction = 1.0 if ready else self.crop_fraction
+        return to_array(picture, self.image_shape, fraction)
+
+    def _crop_fraction(self):
+        found = self.metadata.get("crop_fraction", 1.0)
+        if isinstance(found, (int, float)) and 0 < found <= 1:
+            return float(found)
+        raise UserError(
+            "crop_fraction in the file's metadata must be a number above 0 and "
+            f"up to 1, received {found!r}: export it again."
+        )
 
     def _normalise(self, images):
         kind = self.metadata["input"]

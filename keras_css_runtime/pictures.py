@@ -1,5 +1,8 @@
 """Pictures of any kind and size to arrays of the size a student takes."""
 
+import io
+import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,8 @@ from keras_css_runtime.errors import first_line
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 MODES = {1: "L", 3: "RGB"}
+# More are taken for a decompression bomb; Pillow's own limit for a warning.
+MOST_PIXELS = 89_478_485
 
 
 def find_pictures(path):
@@ -37,18 +42,28 @@ def find_pictures(path):
     return found
 
 
-def to_array(picture, shape):
-    """Returns one picture as a uint8 array of the shape a student takes.
+def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
+    """Returns one picture as a uint8 array of the shape a network takes.
 
     A picture of another size is scaled (bilinear, antialiased) until it covers
     the target and cut around its centre; one of the right size is unchanged.
+    EXIF rotation is carried out, transparency is laid on white, 16 bits a
+    channel become 8, palettes and CMYK become RGB, colour becomes grey where
+    one channel is wanted.
 
     Args:
-        picture: A path, a PIL image, or a uint8 array `(h, w)` or `(h, w, c)`.
+        picture: A path, the bytes of a file, a PIL image, or a uint8 array
+            `(h, w)` or `(h, w, c)`.
         shape: `(H, W, channels)`.
+        crop_fraction: Part of height and of width that is kept, around the
+            centre, before scaling.
+        box: `(left, top, right, bottom)` in pixels of the picture as stored,
+            to cut out first; None for the whole.
+        margin: Part of the box's sides that is added to each side of it, as
+            far as the picture goes.
 
     Raises:
-        UserError: If it is no picture.
+        UserError: If it is no picture, or the box lies outside of it.
     """
     height, width, channels = shape
     if channels not in MODES:
@@ -59,27 +74,39 @@ def to_array(picture, shape):
             f"Images of {channels} channels must be uint8 arrays of shape "
             f"{tuple(shape)}, received {_describe(picture)}."
         )
-    image = _to_image(picture)
+    # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the target keeps detail.
+    wanted = tuple(round(2 * side / crop_fraction) for side in (width, height))
+    image = _to_image(picture, wanted, box, margin)
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bit(image, picture)
     try:
-        image = image.convert(MODES[channels])
+        image = _without_alpha(image).convert(MODES[channels])
     except ValueError as error:
         raise UserError(
             f"{_name(picture)} must be grey or in colour, received mode "
             f"{image.mode}: convert it."
         ) from error
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    if image.size != (width, height) or crop_fraction != 1:
+        image = ImageOps.fit(
+            image,
+            (width, height),
+            Image.Resampling.BILINEAR,
+            bleed=(1 - crop_fraction) / 2,
+        )
     return np.asarray(image, "uint8").reshape(shape)
 
 
-def _to_image(picture):
-    if isinstance(picture, (str, Path)):
-        return _read(Path(picture))
-    if isinstance(picture, Image.Image):
-        return ImageOps.exif_transpose(picture)
-    array = np.asarray(picture)
+def _to_image(picture, wanted, box, margin):
+    if isinstance(picture, (str, Path, bytes)):
+        return _read(picture, wanted, box, margin)
+    if not isinstance(picture, Image.Image):
+        picture = _from_array(np.asarray(picture))
+    return ImageOps.exif_transpose(
+        _cut(picture, box, margin, picture.size, "a picture")
+    )
+
+
+def _from_array(array):
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     grey_or_colour = array.ndim == 2 or (
@@ -94,20 +121,80 @@ def _to_image(picture):
     return Image.fromarray(array)
 
 
-def _read(path):
+def _read(picture, wanted, box, margin):
+    """Returns the picture of a file or of its bytes, `box` of it if given."""
+    name = _name(picture)
     try:
-        with Image.open(path) as file:
-            file.load()
-            return ImageOps.exif_transpose(file)
+        source = io.BytesIO(picture) if type(picture) is bytes else picture
+        with warnings.catch_warnings():
+            # Too many pixels are refused below, with the file's name.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as file:
+                size = file.size
+                if size[0] * size[1] > MOST_PIXELS:
+                    raise ValueError(
+                        f"{size[0]}x{size[1]} pixels are more than "
+                        f"{MOST_PIXELS:,}, scale it down"
+                    )
+                if box is not None:
+                    cut = (box[2] - box[0], box[3] - box[1])
+                    wanted = tuple(
+                        round(w * s / max(c, 1))
+                        for w, s, c in zip(wanted, size, cut)
+                    )
+                file.draft(None, wanted)
+                file.load()
+                return ImageOps.exif_transpose(
+                    _cut(file, box, margin, size, name)
+                )
     except FileNotFoundError:
         raise UserError(
-            f"'{path}' must be a picture, but there is none."
+            f"{name} must be a picture, but there is none."
         ) from None
+    except UserError:
+        raise
     # Pillow raises nearly anything for files that are not what they seem.
     except Exception as error:
         raise UserError(
-            f"'{path}' must be a picture that can be read: {first_line(error)}"
+            f"{name} must be a picture that can be read: {first_line(error)}"
         ) from error
+
+
+def _cut(image, box, margin, size, name):
+    """Returns the box of an image whose stored size was `size`."""
+    if box is None:
+        return image
+    left, top, right, bottom = box
+    if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
+        raise UserError(
+            f"The box of {name} must lie in its {size[0]}x{size[1]} pixels, "
+            f"received {tuple(round(float(side)) for side in box)}: was the "
+            "picture scaled down?"
+        )
+    more = (margin * (right - left), margin * (bottom - top))
+    across, down = image.width / size[0], image.height / size[1]
+    sides = (
+        max(left - more[0], 0) * across,
+        max(top - more[1], 0) * down,
+        min(right + more[0], size[0]) * across,
+        min(bottom + more[1], size[1]) * down,
+    )
+    # Whole pixels that cover the box, up to rounding of its numbers.
+    return image.crop(
+        (
+            *(math.floor(side + 1e-3) for side in sides[:2]),
+            *(math.ceil(side - 1e-3) for side in sides[2:]),
+        )
+    )
+
+
+def _without_alpha(image):
+    """Lays what is transparent on white."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    ground = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(ground, image)
 
 
 def _to_8_bit(image, picture):

@@ -6,6 +6,7 @@ import numpy as np
 import keras_css
 from keras_css.backbones import Backbone
 from keras_css.backbones.batch_norm import BatchNorm
+from keras_css.training.seed import set_seed
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -39,7 +40,7 @@ def network(num_classes=4, **options):
 
 def cohort(method="css", count=2, num_classes=4, optimizer=None, **options):
     """Returns a compiled distiller of tiny networks."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     networks = [network(num_classes, **options) for _ in range(count)]
     distiller = keras_css.OnlineDistiller(networks, method=method)
     distiller.compile(optimizer or keras_css.SGD(0.05, weight_decay=5e-4))

@@ -5,40 +5,122 @@ import math
 import keras
 import numpy as np
 
+from keras_css.data.pictures import Pictures
+from keras_css.data.pictures import worker_count
+from keras_css.data.resident import ResidentImages
+from keras_css.errors import UserError
+
+# Keeps the random numbers of images apart from those of the order.
+DRAWS = 0xD4A3
+
 
 class TrainingBatches(keras.utils.PyDataset):
     """Shuffled batches of one size; what is left over waits an epoch.
 
-    The order of an epoch depends on the seed and the epoch alone, so a
-    resumed run sees what an uninterrupted one would have seen. A last batch
-    of another size would make JAX compile the step twice; the images that it
-    would hold differ each epoch.
+    The order of an epoch and the random numbers of an image's augmentation
+    depend on the seed, the epoch and the place in the epoch alone, so a
+    resumed run sees what an uninterrupted one would have seen, and so does one
+    that feeds in another way. A last batch of another size would make JAX
+    compile the step twice; the images that it would hold differ each epoch.
 
     Args:
         split: A `Split`.
         batch_size: B, lowered to the size of the split if that is smaller.
-        seed: Of the order.
+        seed: Of order and augmentation.
+        num_draws: Uniform numbers that the augmentation of an image takes.
+        resident: Whether all images live on the device and a batch is a list
+            of their indices.
+
+    Yields:
+        `(x, labels)`, x a dict with `"draws"`, float32 `(B, num_draws)`, and
+        either `"images"`, uint8 `(B, H, W, c)`, or `"rows"`, int32 `(B,)`.
     """
 
-    def __init__(self, split, batch_size, seed):
+    def __init__(self, split, batch_size, seed, num_draws=0, resident=False):
         super().__init__()
         self.split = split
         self.batch_size = min(batch_size, len(split))
         self.seed = seed
+        self.num_draws = num_draws
+        self.resident = ResidentImages(split.images[:]) if resident else None
+        self._ahead = {}
         self.shuffle(epoch=0)
 
     def __len__(self):
         return len(self.split) // self.batch_size
 
+    @property
+    def image_shape(self):
+        """`(H, W, c)` of the images before augmentation."""
+        return tuple(self.split.images.shape[1:])
+
     def __getitem__(self, index):
-        start = index * self.batch_size
-        rows = self.order[start : start + self.batch_size]
-        return self.split.images[rows], self.split.labels[rows]
+        rows = self._rows(self.order, index)
+        rng = np.random.default_rng([self.seed, self.epoch, index, DRAWS])
+        x = {"draws": rng.random((len(rows), self.num_draws), "float32")}
+        if self.resident is not None:
+            x.update(rows=rows.astype("int32"), **self.resident.fields())
+        else:
+            x["images"] = self._images(index, rows)
+        return x, self.split.labels[rows]
 
     def shuffle(self, epoch):
         """Takes the order of a 0-based epoch."""
+        self.epoch = epoch
+        self.order = self._order(epoch)
+        self.next_order = self._order(epoch + 1)
+
+    def _order(self, epoch):
         rng = np.random.default_rng([self.seed, epoch])
-        self.order = rng.permutation(len(self.split))
+        return rng.permutation(len(self.split))
+
+    def _rows(self, order, index):
+        start = index * self.batch_size
+        return order[start : start + self.batch_size]
+
+    def _images(self, index, rows):
+        if not isinstance(self.split.images, Pictures):
+            return self.split.images[rows]
+        place = self.epoch * len(self) + index
+        for coming in range(place, place + 2 * worker_count()):
+            epoch, i = divmod(coming, len(self))
+            # Two epochs have an order; a batch may be longer than one.
+            if coming not in self._ahead and epoch <= self.epoch + 1:
+                order = self.order if epoch == self.epoch else self.next_order
+                self._ahead[coming] = self.split.images.submit(
+                    self._rows(order, i)
+                )
+        for past in [p for p in self._ahead if p < place]:
+            self._ahead.pop(past).cancel()
+        images, faults = self._ahead.pop(place).result()
+        for fault in faults.values():
+            raise UserError(f"{fault} It could be read when training began.")
+        return images
+
+
+class EvaluationBatches(keras.utils.PyDataset):
+    """The images of a split in their order, in batches of nearly one size.
+
+    Args:
+        split: A `Split`.
+        at_most: Most images a batch.
+
+    Yields:
+        `(images, labels)`.
+    """
+
+    def __init__(self, split, at_most=128):
+        super().__init__()
+        self.split = split
+        self.batch_size = even_batch_size(len(split), at_most)
+
+    def __len__(self):
+        return math.ceil(len(self.split) / self.batch_size)
+
+    def __getitem__(self, index):
+        start = index * self.batch_size
+        rows = slice(start, start + self.batch_size)
+        return self.split.images[rows], self.split.labels[rows]
 
 
 class Shuffle(keras.callbacks.Callback):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_css.errors import UserError
+from keras_css.data.pictures import Pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,11 +12,12 @@ class Split:
     """Images and labels that belong together.
 
     Attributes:
-        images: uint8 array `(N, H, W, c)`.
+        images: uint8 array `(N, H, W, c)`, or `Pictures` that are read as such
+            when indexed.
         labels: int32 array `(N,)`.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Pictures
     labels: np.ndarray
 
     def __len__(self):
@@ -24,6 +25,8 @@ class Split:
 
     def take(self, index):
         """Returns the part with these indices."""
+        if isinstance(self.images, Pictures):
+            return Split(self.images.take(index), self.labels[index])
         return Split(self.images[index], self.labels[index])
 
 
@@ -37,7 +40,13 @@ class Recipe:
         epochs: Number of epochs.
         batch_size: Images a step.
         learning_rate: Full rate of SGD.
+        image_size: Height and width that networks see; None for those of
+            the images, or for a size that suits the pictures.
+        crop_fraction: Part of a picture's height and width that networks see:
+            around the centre, in training somewhere.
         crop_padding: Pixels of zero padding for random crops; 0 for none.
+        random_resized_crop: Least area of a random part of the image that is
+            scaled to full size; 0 for none.
         horizontal_flip: Whether a mirrored image is still of its class.
     """
 
@@ -46,62 +55,57 @@ class Recipe:
     epochs: int = 300
     batch_size: int = 128
     learning_rate: float = 0.1
+    image_size: tuple | None = None
+    crop_fraction: float = 1.0
     crop_padding: int = 4
+    random_resized_crop: float = 0.0
     horizontal_flip: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A named data set with its parts for training and for testing.
+    """A data set, ready to train on: three parts that share no image.
 
     Attributes:
         class_names: Tuple of C names.
-        train: All training images, before a validation part is taken.
+        train: Images to learn from.
+        validation: Images to choose the student on.
         test: Images that are looked at once, at the end.
         recipe: The settings that suit it.
+        statistics: Mean and standard deviation of each channel, two lists,
+            pixels in [0, 1].
+        resident: Whether the training images should live on the device.
+        about: Dict for `config.json`: where the images come from, what was
+            left out, licence words.
     """
 
     class_names: tuple
     train: Split
+    validation: Split
     test: Split
     recipe: Recipe
+    statistics: tuple
+    resident: bool
+    about: dict
 
     @property
     def num_classes(self):
         return len(self.class_names)
 
-
-def split_off_validation(split, fraction, seed):
-    """Takes a stratified validation part out of a split.
-
-    Of each class the nearest whole number to `fraction` of its images is
-    taken, at least one where the class has more than one image.
-
-    Args:
-        split: A `Split`.
-        fraction: In [0, 1).
-        seed: Decides which images are taken.
-
-    Returns:
-        `(train, validation)`, disjoint; validation is empty for fraction 0.
-
-    Raises:
-        UserError: If the fraction is out of range.
-    """
-    if not 0 <= fraction < 1:
-        raise UserError(
-            "validation_fraction must lie in [0, 1). "
-            f"Received: validation_fraction={fraction}"
+    def describe(self):
+        """Returns words on where the images come from and how many."""
+        size = "x".join(map(str, self.image_shape))
+        kept = "on the device" if self.resident else "streamed"
+        return (
+            f"{self.about['where']}: {len(self.train)} training, "
+            f"{len(self.validation)} validation, {len(self.test)} test images "
+            f"of {size}, {self.num_classes} classes, {kept}"
         )
-    rng = np.random.default_rng([seed, 0x5EED])
-    taken = np.zeros(len(split), bool)
-    for label in np.unique(split.labels):
-        members = np.flatnonzero(split.labels == label)
-        count = round(fraction * len(members))
-        if fraction > 0 and len(members) > 1:
-            count = min(max(count, 1), len(members) - 1)
-        taken[rng.permutation(members)[:count]] = True
-    return split.take(~taken), split.take(taken)
+
+    @property
+    def image_shape(self):
+        """`(H, W, channels)` that networks see."""
+        return tuple(self.test.images.shape[1:])
 
 
 def channel_statistics(images):

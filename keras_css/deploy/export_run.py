@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from keras_css.data import DATASETS
+from keras_css.data import load_dataset
 from keras_css.deploy.candidate import ExportOptions
 from keras_css.deploy.export import check_student
 from keras_css.deploy.export import check_target
@@ -52,8 +52,8 @@ def export_run(
     ExportOptions(**options)
     if path is not None:
         check_target(pathlib.Path(path))
-    run = load_run(run_dir, data_dir)
-    run.distiller.build((None, *run.validation.images.shape[1:]))
+    run = load_run(run_dir, data_dir, say)
+    run.distiller.build((None, *run.dataset.image_shape))
     targets = _targets(run, student, path)
     reports, refused = {}, {}
     for path, name in targets.items():
@@ -63,7 +63,7 @@ def export_run(
                 run.distiller.student(name),
                 path,
                 run.dataset.class_names,
-                validation=run.validation,
+                validation=run.dataset.validation,
                 test=run.dataset.test,
                 trained={
                     part: run.result[part].get(name)
@@ -73,6 +73,7 @@ def export_run(
                 about={
                     "dataset": run.config.dataset,
                     "trained_on": run.result["backend"],
+                    "crop_fraction": run.dataset.about["crop_fraction"],
                 },
                 say=say,
                 **options,
@@ -151,7 +152,9 @@ def export_model(
         say("no --dataset: the proof is done on random images")
     else:
         about["dataset"] = dataset
-        found = DATASETS.get(dataset)(data_dir)
+        # The size is the model's: pictures are read as it takes them.
+        size = tuple(model.inputs[0].shape[1:3])
+        found = load_dataset(dataset, data_dir, say, image_size=size)
         _check_fits(model, found)
         if not find_preprocessing(model):
             raise UserError(
@@ -160,9 +163,9 @@ def export_model(
                 "--dataset out, or give its networks preprocessing."
             )
         names, test = found.class_names, found.test
-        count = len(found.train)
+        count = len(found.validation)
         chosen = np.linspace(0, count - 1, min(count, PROOF_IMAGES))
-        images = found.train.images[chosen.astype(int)]
+        images = found.validation.images[chosen.astype(int)]
     return export_onnx(
         model,
         path,
@@ -188,7 +191,7 @@ def _named_student(distiller, name):
 
 
 def _check_fits(model, dataset):
-    wanted = (*dataset.train.images.shape[1:], dataset.num_classes)
+    wanted = (*dataset.image_shape, dataset.num_classes)
     received = (*model.inputs[0].shape[1:], model.outputs[0].shape[-1])
     if received != wanted:
         raise UserError(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_css.data.batches import even_batch_size
+from keras_css.data.batches import EvaluationBatches
 from keras_css.errors import unknown_name
 from keras_css.evaluation.diversity import diversity
 
@@ -69,9 +69,7 @@ def evaluate_students(distiller, split, batch_size=128):
         counts the same.
     """
     students = distiller.predict(
-        split.images,
-        batch_size=even_batch_size(len(split), batch_size),
-        verbose=0,
+        EvaluationBatches(split, batch_size), verbose=0
     )
     return {
         name: float(np.mean(logits.argmax(axis=-1) == split.labels))
@@ -81,9 +79,8 @@ def evaluate_students(distiller, split, batch_size=128):
 
 def measure_diversity(distiller, split, batch_size=128):
     """Returns `diversity` of the cohort's branches on the images of a split."""
-    size = even_batch_size(len(split), batch_size)
     outputs = distiller.predict_outputs(
-        split.images, batch_size=size, verbose=0
+        EvaluationBatches(split, batch_size), verbose=0
     )
     logits = {name: output["logits"] for name, output in outputs.items()}
     return diversity(logits, distiller.method.num_classes)

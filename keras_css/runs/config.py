@@ -5,7 +5,10 @@ import dataclasses
 import inspect
 
 from keras_css import backbones
-from keras_css.data import DATASETS
+from keras_css.data.catalogue import get_entry
+from keras_css.data.load import FEEDINGS
+from keras_css.data.load import ON_BAD_IMAGE
+from keras_css.data.load import DataRequest
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
@@ -18,7 +21,17 @@ class RunConfig:
 
     Attributes:
         dataset: A name of `keras_css.data.DATASETS`.
-        data_dir: Where its files are, if it needs any.
+        data_dir: Where its files are; None to look where tensorflow-datasets
+            keeps its copies.
+        download: Whether tensorflow-datasets may fetch what is not there.
+        image_size: `(height, width)` that networks see.
+        crop_fraction: Part of a picture's sides that networks see.
+        crop_to_box: Whether pictures are cut to their boxes.
+        box_margin: Part of a box's sides added on each side.
+        on_bad_image: `"error"` or `"skip"`.
+        test_fraction: Part of train kept for testing, where the data have no
+            test part.
+        feeding: `"auto"`, `"resident"` or `"stream"`.
         method: A name of `keras_css.methods.METHODS`.
         method_options: Dict of arguments of the method.
         network_a: Backbone of the first network.
@@ -34,13 +47,30 @@ class RunConfig:
         warmup_epochs: Epochs of linear warm-up.
         lr_milestones: 1-based epochs from which the rate is 10 times lower.
         crop_padding: Pixels for random crops.
+        random_resized_crop: Least area of a random part that is scaled to full
+            size; 0 for none.
         horizontal_flip: Whether training images are mirrored at random.
+        color_jitter: Strength of random brightness, contrast and saturation.
+        rand_augment: Strength from 0 to 10 of two random changes an image; 0
+            for none.
+        cutout: Side of a random square without content; 0 for none.
+        mixup: Alpha of mixup; 0 for none.
+        cutmix: Alpha of CutMix; 0 for none.
+        augment_each_network: Whether every network sees its own changes.
         validation_fraction: Stratified part of train kept for validation.
         seed: Of weights, order, augmentation and the validation part.
     """
 
     dataset: str = "digits"
     data_dir: str | None = None
+    download: bool = True
+    image_size: tuple | None = None
+    crop_fraction: float | None = None
+    crop_to_box: bool = False
+    box_margin: float = 0.1
+    on_bad_image: str = "error"
+    test_fraction: float = 0.2
+    feeding: str = "auto"
     method: str = "css"
     method_options: dict = dataclasses.field(default_factory=dict)
     network_a: str | None = None
@@ -56,12 +86,19 @@ class RunConfig:
     warmup_epochs: int | None = None
     lr_milestones: tuple | None = None
     crop_padding: int | None = None
+    random_resized_crop: float | None = None
     horizontal_flip: bool | None = None
+    color_jitter: float = 0.0
+    rand_augment: float = 0.0
+    cutout: int = 0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    augment_each_network: bool = False
     validation_fraction: float = 0.1
     seed: int = 0
 
     def __post_init__(self):
-        DATASETS.get(self.dataset)
+        get_entry(self.dataset)
         METHODS.get(self.method)
         for key in ("network_a", "network_b"):
             name = getattr(self, key)
@@ -75,6 +112,7 @@ class RunConfig:
             ("batch_size", 1),
             ("warmup_epochs", 0),
             ("crop_padding", 0),
+            ("cutout", 0),
             ("seed", 0),
         ):
             value = getattr(self, key)
@@ -93,23 +131,50 @@ class RunConfig:
                 "--weight_decay must be a number of at least 0, received "
                 f"{self.weight_decay}."
             )
-        if not 0 < self.validation_fraction < 1:
-            raise UserError(
-                "--validation_fraction must lie between 0 and 1 (the best "
-                "student is chosen on that part), received "
-                f"{self.validation_fraction}."
-            )
+        for key, low, high in (
+            ("random_resized_crop", 0, 1),
+            ("crop_fraction", 0.1, 1),
+            ("box_margin", 0, 10),
+            ("color_jitter", 0, 1),
+            ("rand_augment", 0, 10),
+            ("mixup", 0, 100),
+            ("cutmix", 0, 100),
+        ):
+            value = getattr(self, key)
+            if value is not None and not low <= value <= high:
+                raise UserError(
+                    f"--{key} must be a number from {low} to {high}, received "
+                    f"{value}."
+                )
+        for key, known in (
+            ("on_bad_image", ON_BAD_IMAGE),
+            ("feeding", FEEDINGS),
+        ):
+            if getattr(self, key) not in known:
+                raise UserError(
+                    f"--{key} must be {' or '.join(known)}, received "
+                    f"'{getattr(self, key)}'."
+                )
+        for key in ("validation_fraction", "test_fraction"):
+            if not 0 < getattr(self, key) < 1:
+                raise UserError(
+                    f"--{key} must lie between 0 and 1 (the best student is "
+                    "chosen on the one part and measured on the other), "
+                    f"received {getattr(self, key)}."
+                )
 
-    def complete(self, recipe):
-        """Returns a copy in which no setting is None.
+    def complete(self, dataset):
+        """Returns a copy in which no setting is None but `data_dir`.
 
         Args:
-            recipe: The `Recipe` of the data set.
+            dataset: The `Dataset`, whose recipe has the settings that suit it.
         """
+        recipe = dataset.recipe
         network = METHODS.get(self.method).network_defaults
         epochs = self.epochs or recipe.epochs
         defaults = {
             **dataclasses.asdict(recipe),
+            "image_size": dataset.image_shape[:2],
             "branches": network["num_branches"],
             "transformation": network["transformation"],
             "joint_labels": network["joint_labels"],
@@ -126,6 +191,11 @@ class RunConfig:
             if getattr(self, key) is None
         }
         return dataclasses.replace(self, **missing)
+
+    def data_request(self):
+        """Returns the `DataRequest` of the settings that decide the data."""
+        names = [field.name for field in dataclasses.fields(DataRequest)]
+        return DataRequest(**{name: getattr(self, name) for name in names})
 
     def to_json(self):
         """Returns a dict that JSON can hold."""
@@ -146,8 +216,9 @@ class RunConfig:
                 f"{', '.join(unknown)}: was it written by another version?"
             )
         values = dict(values)
-        if values.get("lr_milestones") is not None:
-            values["lr_milestones"] = tuple(values["lr_milestones"])
+        for key in ("lr_milestones", "image_size"):
+            if values.get(key) is not None:
+                values[key] = tuple(values[key])
         try:
             return cls(**values)
         except TypeError as error:

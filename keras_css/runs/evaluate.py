@@ -7,10 +7,8 @@ import keras
 import numpy as np
 
 from keras_css import methods
-from keras_css.data import DATASETS
 from keras_css.data import Dataset
-from keras_css.data import Split
-from keras_css.data import split_off_validation
+from keras_css.data.load import load
 from keras_css.errors import UserError
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_diversity
@@ -36,7 +34,6 @@ class FinishedRun:
         config: The `RunConfig`.
         result: The contents of `result.json`.
         dataset: The `Dataset`.
-        validation: The `Split` that the run kept for validation.
         distiller: The cohort with the weights of the last epoch.
     """
 
@@ -44,16 +41,16 @@ class FinishedRun:
     config: RunConfig
     result: dict
     dataset: Dataset
-    validation: Split
     distiller: OnlineDistiller
 
 
-def load_run(run_dir, data_dir=None):
+def load_run(run_dir, data_dir=None, say=print):
     """Returns a `FinishedRun`, on any backend, whichever trained it.
 
     Args:
         run_dir: A complete run folder; nothing in it is changed.
         data_dir: Where the data are now; default where they were.
+        say: Function that takes a line for the user.
 
     Raises:
         UserError: If the folder holds no complete run.
@@ -74,17 +71,15 @@ def load_run(run_dir, data_dir=None):
             f"wrote them, but {', '.join(sorted(missing))} is missing."
         )
     config = RunConfig.from_json(stored["config"])
-    dataset = DATASETS.get(config.dataset)(data_dir or config.data_dir)
+    if data_dir:
+        config = dataclasses.replace(config, data_dir=data_dir)
+    dataset = load(config.data_request(), say)
     check_same_data(stored, dataset)
-    _, validation = split_off_validation(
-        dataset.train, config.validation_fraction, config.seed
-    )
     return FinishedRun(
         folder,
         config,
         result,
         dataset,
-        validation,
         load_cohort(folder, config),
     )
 
@@ -107,7 +102,7 @@ def evaluate(run_dir, data_dir=None):
         "method": run.config.method,
         "dataset": run.config.dataset,
         "backend": keras.backend.backend(),
-        "validation": evaluate_students(run.distiller, run.validation),
+        "validation": evaluate_students(run.distiller, run.dataset.validation),
         "test": evaluate_students(run.distiller, run.dataset.test),
         "diversity": measure_diversity(run.distiller, run.dataset.test),
         "best_student": run.result["best_student"],

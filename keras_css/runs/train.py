@@ -8,13 +8,18 @@ import time
 import keras
 
 from keras_css import methods
-from keras_css.data import DATASETS
-from keras_css.data import channel_statistics
-from keras_css.data import split_off_validation
-from keras_css.data.augmentation import augmentation
+from keras_css.data.augmentation import Augmentation
+from keras_css.data.augmentation import ColorJitter
+from keras_css.data.augmentation import Cutout
+from keras_css.data.augmentation import HorizontalFlip
+from keras_css.data.augmentation import Mixing
+from keras_css.data.augmentation import PadAndCrop
+from keras_css.data.augmentation import RandAugment
+from keras_css.data.augmentation import RandomResizedCrop
+from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
-from keras_css.data.batches import even_batch_size
+from keras_css.data.load import load
 from keras_css.errors import UserError
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
@@ -32,6 +37,7 @@ from keras_css.runs.history import History
 from keras_css.training import SGD
 from keras_css.training import OnlineDistiller
 from keras_css.training import WarmupMultiStep
+from keras_css.training.seed import set_seed
 from keras_css.version import __version__
 
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
@@ -58,25 +64,18 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
     folder = RunFolder(run_dir)
     if not resume:
         folder.refuse_if_used()
-    dataset = DATASETS.get(config.dataset)(config.data_dir)
-    config = config.complete(dataset.recipe)
-    rest, validation = split_off_validation(
-        dataset.train, config.validation_fraction, config.seed
+    dataset = load(config.data_request(), say)
+    config = config.complete(dataset)
+    say(f"{config.dataset} from {dataset.describe()}")
+    set_seed(config.seed)
+    distiller = build_distiller(config, dataset)
+    batches = TrainingBatches(
+        dataset.train,
+        config.batch_size,
+        config.seed,
+        num_draws=distiller.views.num_draws(len(distiller.networks)),
+        resident=dataset.resident,
     )
-    if not len(validation):
-        raise UserError(
-            "Training needs a class with at least two images, one of them for "
-            f"validation, received {len(dataset.train)} training images."
-        )
-    say(
-        f"{config.dataset}: {len(rest)} training, {len(validation)} "
-        f"validation, {len(dataset.test)} test images of "
-        f"{'x'.join(map(str, rest.images.shape[1:]))}, "
-        f"{dataset.num_classes} classes"
-    )
-    keras.utils.set_random_seed(config.seed)
-    distiller = build_distiller(config, rest.images, dataset.num_classes)
-    batches = TrainingBatches(rest, config.batch_size, config.seed)
     distiller.compile(
         SGD(
             WarmupMultiStep(
@@ -89,7 +88,7 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
             weight_decay=config.weight_decay,
         )
     )
-    distiller.build((None, *rest.images.shape[1:]))
+    distiller.build((None, *dataset.image_shape))
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
 
@@ -117,9 +116,8 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
             shuffle=False,
             epochs=config.epochs,
             initial_epoch=done,
-            validation_data=(validation.images, validation.labels),
-            validation_batch_size=even_batch_size(
-                len(validation), config.batch_size
+            validation_data=EvaluationBatches(
+                dataset.validation, config.batch_size
             ),
             callbacks=[Shuffle(batches), history, checkpoints],
             verbose=verbose,
@@ -128,7 +126,8 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
         folder,
         config,
         distiller,
-        {"validation": validation, "test": dataset.test},
+        {"validation": dataset.validation, "test": dataset.test},
+        dataset.class_names,
         history.rows,
         checkpoints.state,
         len(batches) * batches.batch_size,
@@ -137,20 +136,19 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
     )
 
 
-def build_distiller(config, images, num_classes):
+def build_distiller(config, dataset):
     """Returns the cohort that a complete configuration describes.
 
     Args:
         config: A complete `RunConfig`.
-        images: uint8 training images, for the statistics of the channels.
-        num_classes: C.
+        dataset: The `Dataset`.
     """
-    mean, deviation = channel_statistics(images)
+    mean, deviation = dataset.statistics
     names = [config.network_a, config.network_b]
     networks = [
         MultiBranchNetwork(
             name,
-            num_classes,
+            dataset.num_classes,
             num_branches=config.branches,
             transformation=config.transformation,
             joint_labels=config.joint_labels,
@@ -166,10 +164,39 @@ def build_distiller(config, images, num_classes):
     return OnlineDistiller(
         networks,
         method=methods.METHODS.get(config.method)(**config.method_options),
-        augmentation=augmentation(
-            config.crop_padding, config.horizontal_flip, config.seed
+        augmentation=build_augmentation(config, dataset),
+        augment_each_network=config.augment_each_network,
+        mixing=(
+            Mixing(config.mixup, config.cutmix)
+            if config.mixup or config.cutmix
+            else None
         ),
     )
+
+
+def build_augmentation(config, dataset):
+    """Returns the `Augmentation` that a configuration describes, or None.
+
+    Args:
+        config: A complete `RunConfig`.
+        dataset: The `Dataset`.
+    """
+    size = dataset.image_shape[:2]
+    stored = dataset.train.images.shape[1:3]
+    transforms = []
+    if config.random_resized_crop:
+        transforms.append(RandomResizedCrop(size, config.random_resized_crop))
+    elif config.crop_padding or stored != size:
+        transforms.append(PadAndCrop(config.crop_padding, size))
+    if config.horizontal_flip:
+        transforms.append(HorizontalFlip())
+    if config.color_jitter:
+        transforms.append(ColorJitter(*[config.color_jitter] * 3))
+    if config.rand_augment:
+        transforms.append(RandAugment(magnitude=config.rand_augment))
+    if config.cutout:
+        transforms.append(Cutout(config.cutout))
+    return Augmentation(transforms) if transforms else None
 
 
 def describe_cohort(config, distiller):
@@ -191,8 +218,9 @@ def describe_data(dataset):
     """Returns what tells a run's data from others: classes, shape, sizes."""
     return {
         "class_names": list(dataset.class_names),
-        "image_shape": list(dataset.train.images.shape[1:]),
+        "image_shape": list(dataset.image_shape),
         "training_images": len(dataset.train),
+        "validation_images": len(dataset.validation),
         "test_images": len(dataset.test),
     }
 
@@ -225,6 +253,7 @@ def describe_run(config, dataset):
         "config": config.to_json(),
         "backend": keras.backend.backend(),
         "data": describe_data(dataset),
+        "data_notes": dataset.about,
         "versions": versions,
         "machine": f"{platform.system()} {platform.machine()}",
     }
@@ -235,6 +264,7 @@ def _finish(
     config,
     distiller,
     splits,
+    class_names,
     rows,
     state,
     images_per_epoch,
@@ -264,6 +294,7 @@ def _finish(
     result = {
         "method": config.method,
         "dataset": config.dataset,
+        "class_names": list(class_names),
         "backend": keras.backend.backend(),
         "seed": config.seed,
         "epochs": config.epochs,

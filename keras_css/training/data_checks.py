@@ -30,7 +30,11 @@ def check_batch_source(x, y, num_classes, what="training"):
     if isinstance(x, keras.utils.PyDataset):
         if len(x) == 0:
             raise UserError(f"The {what} data must hold at least one batch.")
+        shape = getattr(x, "image_shape", None)
         x, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
+        if isinstance(x, dict) and shape is not None:
+            check_labels(y, num_classes, what)
+            return _image_shape((None, *shape))
     elif hasattr(x, "element_spec"):
         spec = x.element_spec
         parts = spec if isinstance(spec, tuple) else (spec,)

@@ -18,6 +18,7 @@ from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
 from keras_css.training.sgd import SGD
 from keras_css.training.train_step import TrainStep
+from keras_css.training.views import TrainingViews
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -33,9 +34,14 @@ class OnlineDistiller(TrainStep, keras.Model):
         method: A `Method` or a name of `METHODS`, default CSS.
         augmentation: Optional Keras layer that changes training images on the
             device, inside the compiled step; never used in inference.
+        augment_each_network: Whether every network sees its own random
+            changes of an image; else all see the same.
+        mixing: Optional `Mixing` of training images and their labels, the
+            same for all networks.
 
     Call arguments:
-        images: Tensor `(B, H, W, channels)`.
+        x: Tensor of images `(B, H, W, channels)`, or the dict of a batch of
+            `TrainingBatches`.
 
     Returns:
         Dict from network name to its outputs, `{"logits", "features"}`.
@@ -54,7 +60,15 @@ class OnlineDistiller(TrainStep, keras.Model):
     ```
     """
 
-    def __init__(self, networks, method="css", augmentation=None, **kwargs):
+    def __init__(
+        self,
+        networks,
+        method="css",
+        augmentation=None,
+        augment_each_network=False,
+        mixing=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         networks = list(networks)
         if len({id(network) for network in networks}) != len(networks):
@@ -69,7 +83,7 @@ class OnlineDistiller(TrainStep, keras.Model):
             )
         self.networks = networks
         self.method = methods.get(method)
-        self.augmentation = augmentation
+        self.views = TrainingViews(augmentation, augment_each_network, mixing)
         self.method.meet(self.named_networks)
         # A weight, so that compiled steps see it change and files keep it.
         self.epoch = self.add_weight(
@@ -105,11 +119,10 @@ class OnlineDistiller(TrainStep, keras.Model):
         self.accuracy_means = NamedMeans(accuracies, name="accuracies")
         self.built = True
 
-    def call(self, images, training=None):
-        if training and self.augmentation is not None:
-            images = self.augmentation(images, training=True)
+    def call(self, x, training=None):
+        views = self.views.take(x, list(self.named_networks), training)
         return {
-            name: network(images, training=training)
+            name: network(views[name], training=training)
             for name, network in self.named_networks.items()
         }
 
@@ -129,13 +142,17 @@ class OnlineDistiller(TrainStep, keras.Model):
             A scalar, losses added by the networks' layers included.
         """
         labels = _flat_labels(y)
-        terms = self.method.compute_losses(
-            y_pred,
-            labels,
-            sample_weight,
-            epoch=self.epoch,
-            training=training,
-        )
+
+        def losses_for(labels):
+            return self.method.compute_losses(
+                y_pred,
+                labels,
+                sample_weight,
+                epoch=self.epoch,
+                training=training,
+            )
+
+        terms = self.views.mix_terms(losses_for, labels, training)
         total = terms["loss"]
         for extra in self.losses:
             total = total + ops.sum(extra)
@@ -207,6 +224,7 @@ class OnlineDistiller(TrainStep, keras.Model):
                 NaN or infinite.
         """
         self._check_and_build(x, y)
+        self._hold(getattr(x, "resident", None))
         if isinstance(validation_data, (tuple, list)):
             self._check_and_build(*validation_data[:2], what="validation")
         elif validation_data is not None:
@@ -350,13 +368,15 @@ class OnlineDistiller(TrainStep, keras.Model):
             **super().get_config(),
             "networks": [serialize(network) for network in self.networks],
             "method": serialize(self.method),
-            "augmentation": serialize(self.augmentation),
+            "augmentation": serialize(self.views.augmentation),
+            "augment_each_network": self.views.each_network,
+            "mixing": serialize(self.views.mixing),
         }
 
     @classmethod
     def from_config(cls, config):
         restore = keras.saving.deserialize_keras_object
-        parts = ("networks", "method", "augmentation")
+        parts = ("networks", "method", "augmentation", "mixing")
         return cls(**{**config, **{key: restore(config[key]) for key in parts}})
 
     def get_compile_config(self):
@@ -369,6 +389,12 @@ class OnlineDistiller(TrainStep, keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def _hold(self, resident):
+        """Takes images that live on the device; a compiled step knows them."""
+        if resident is not self.views.resident:
+            self.views.resident = resident
+            self.train_function = None
 
     def _check_and_build(self, x, y, what="training"):
         classes = self.networks[0].num_classes

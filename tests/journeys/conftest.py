@@ -7,8 +7,14 @@ import sys
 
 import keras
 import pytest
+from absl import flags as absl_flags
 from quick_run import QUICK
 
+import keras_css_cli
+from keras_css_cli.command import run_command
+
+FLAGS = absl_flags.FLAGS
+ABSL = set(FLAGS)
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -60,5 +66,29 @@ def refused(command):
         assert len(lines) == 1, done.stderr
         assert "Traceback" not in done.stderr
         return lines[0]
+
+    return run
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Returns `call(command, *flags)`: runs it in an empty folder, in process.
+
+    What it returns is the exit code, standard output and standard error.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def run(command, *flags):
+        # Two commands have flags of the same name: each begins without any.
+        for name in [name for name in FLAGS if name not in ABSL]:
+            delattr(FLAGS, name)
+        FLAGS.unparse_flags()
+        for name in [n for n in sys.modules if n.startswith("keras_css_cli.")]:
+            if name != "keras_css_cli.command":
+                del sys.modules[name]
+                delattr(keras_css_cli, name.rpartition(".")[2])
+        code = run_command(command, [command, *map(str, flags)], command)
+        said = capsys.readouterr()
+        return code, said.out, said.err
 
     return run

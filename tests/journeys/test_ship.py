@@ -9,7 +9,7 @@ from PIL import Image
 from quick_run import only_run
 
 from keras_css import UserError
-from keras_css.data import digits
+from keras_css.data import load_dataset
 from keras_css.deploy import export_model
 from keras_css.deploy import export_run
 
@@ -45,7 +45,7 @@ def test_the_best_student_ships_with_the_accuracy_it_was_trained_to(shipped):
 def test_pictures_of_digits_are_recognised(shipped, command, tmp_path):
     """As files, twice as large: most are still the digit they show."""
     run, _ = shipped
-    test = digits.load().test.take(np.arange(40))
+    test = load_dataset("digits").test.take(np.arange(40))
     for i, image in enumerate(test.images):
         picture = Image.fromarray(image[..., 0]).resize((16, 16))
         picture.save(tmp_path / f"{i:02d}.png")

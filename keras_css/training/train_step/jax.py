@@ -29,7 +29,7 @@ class TrainStep:
         scope = self._scope(weights, fixed, metrics)
         with scope:
             self.method.after_step(self.named_networks)
-            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
+            self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             logs = self.compute_metrics(x, y, outputs, sample_weight)
         fixed = _current(scope, self.non_trainable_variables)
         metrics = _current(scope, self.metrics_variables)
@@ -45,7 +45,7 @@ class TrainStep:
         )
         scope = self._scope(weights, fixed, metrics)
         with scope:
-            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
+            self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             logs = self.compute_metrics(x, y, outputs, sample_weight)
         metrics = _current(scope, self.metrics_variables)
         return logs, (weights, fixed, metrics)

@@ -17,5 +17,5 @@ class TrainStep:
         gradients = tape.gradient(scaled_loss, weights)
         self.optimizer.apply(gradients, weights)
         self.method.after_step(self.named_networks)
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(x)[0])
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(y)[0])
         return self.compute_metrics(x, y, outputs, sample_weight)

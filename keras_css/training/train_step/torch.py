@@ -18,5 +18,5 @@ class TrainStep:
         with torch.no_grad():
             self.optimizer.apply(gradients, weights)
             self.method.after_step(self.named_networks)
-            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
+            self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             return self.compute_metrics(x, y, outputs, sample_weight)

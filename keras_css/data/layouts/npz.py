@@ -1,14 +1,12 @@
 """A user's own images in one NumPy file."""
 
-import pathlib
 import zipfile
 import zlib
 
 import numpy as np
 
-from keras_css.data.dataset import Dataset
-from keras_css.data.dataset import Recipe
 from keras_css.data.dataset import Split
+from keras_css.data.layouts.found import Found
 from keras_css.errors import UserError
 
 # What NumPy and zipfile raise for files that are not what they seem.
@@ -16,31 +14,29 @@ UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, AttributeError),
     *(zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
 )
+PARTS = {"train": "train", "validation": "val", "test": "test"}
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def load(data_dir):
-    """Reads `x_train, y_train, x_test, y_test` and, if there, `classes`.
+def matches(path):
+    """Returns the file if it ends in .npz, else None."""
+    return path if path.is_file() and path.suffix.lower() == ".npz" else None
+
+
+def read(path):
+    """Reads `x_train, y_train, x_test, y_test`, `x_val, y_val`, `classes`.
 
     Args:
-        data_dir: Path of the `.npz` file. Images are uint8 `(N, H, W, c)`,
-            labels integers `(N,)`; `classes` holds the C names, otherwise C is
-            the largest training label plus one.
+        path: The `.npz` file. Images are uint8 `(N, H, W, c)`, labels integers
+            `(N,)`; `x_val` and `y_val` need not be there; `classes` holds the
+            C names, otherwise C is the largest training label plus one.
 
     Returns:
-        A `Dataset`.
+        A `Found`.
 
     Raises:
         UserError: If the file or an array in it does not fit.
     """
-    if not data_dir:
-        raise UserError(
-            "--dataset npz needs --data_dir, the path of a .npz file with "
-            f"{', '.join(ARRAYS)}; received none."
-        )
-    path = pathlib.Path(data_dir)
-    if not path.is_file():
-        raise UserError(f"--data_dir must be a .npz file, received '{path}'.")
     arrays = _read(path)
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
@@ -49,8 +45,9 @@ def load(data_dir):
             f"{', '.join(missing)}."
         )
     splits = {
-        part: _split(path, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
-        for part in ("train", "test")
+        part: _split(path, name, arrays[f"x_{name}"], arrays[f"y_{name}"])
+        for part, name in PARTS.items()
+        if f"x_{name}" in arrays and f"y_{name}" in arrays
     }
     # A range, not an array: one huge label must not fill the memory.
     classes = range(int(splits["train"].labels.max()) + 1)
@@ -77,16 +74,17 @@ def load(data_dir):
         low, high = split.labels.min(), split.labels.max()
         if low < 0 or high >= len(names):
             raise UserError(
-                f"y_{part} of {path} must lie in [0, {len(names) - 1}] for "
-                f"{len(names)} classes, received labels from {low} to {high}."
+                f"y_{PARTS[part]} of {path} must lie in "
+                f"[0, {len(names) - 1}] for {len(names)} classes, received "
+                f"labels from {low} to {high}."
             )
     shapes = {split.images.shape[1:] for split in splits.values()}
     if len(shapes) != 1:
         raise UserError(
-            f"x_train and x_test of {path} must have images of one shape, "
+            f"All images of {path} must have one shape, "
             f"received {sorted(shapes)}."
         )
-    return Dataset(tuple(names), recipe=Recipe(), **splits)
+    return Found(str(path), tuple(names), splits)
 
 
 def _read(path):

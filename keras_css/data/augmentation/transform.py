@@ -1,0 +1,36 @@
+"""The contract of one random change."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Transform:
+    """One random change of a batch of images.
+
+    A subclass is a frozen dataclass of its settings, registered with
+    `keras.saving.register_keras_serializable(package="keras_css")`.
+    """
+
+    @property
+    def num_draws(self):
+        """How many uniform numbers one image needs."""
+        raise NotImplementedError
+
+    def __call__(self, images, draws):
+        """Returns the changed images.
+
+        Args:
+            images: float32 `(B, H, W, c)`, values from 0 to 255.
+            draws: float32 `(B, num_draws)` in [0, 1).
+
+        Returns:
+            float32 `(B, H', W', c)`, values from 0 to 255.
+        """
+        raise NotImplementedError
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

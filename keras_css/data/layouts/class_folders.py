@@ -1,0 +1,106 @@
+"""Class folders: `train/ val/ test/`, or the classes themselves."""
+
+import os
+import pathlib
+
+from keras_css.data.layouts.found import Listing
+from keras_css.errors import UserError
+from keras_css_runtime.pictures import ENDINGS
+
+NAMES = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+def matches(path):
+    """Returns the folder if it holds folders, else None."""
+    return path if path.is_dir() and _folders(path) else None
+
+
+def read(root):
+    """Reads the pictures of each class folder, folders in it included.
+
+    Without a `test/` folder a test part is taken from the training images,
+    without `val/` a validation part.
+
+    Raises:
+        UserError: If the folders do not form a data set.
+    """
+    folders = _folders(root)
+    by_name = {folder.name.lower(): folder for folder in folders}
+    parts = {
+        part: by_name[name]
+        for part, names in NAMES.items()
+        for name in names
+        if name in by_name
+    }
+    if "train" not in parts:
+        if parts:
+            raise UserError(
+                f"'{root}' must have a train/ folder beside "
+                f"{', '.join(f.name + '/' for f in parts.values())}."
+            )
+        parts = {"train": root}
+    classes = [folder.name for folder in _folders(parts["train"])]
+    if len(set(map(str.lower, classes))) < 2:
+        raise UserError(
+            f"'{parts['train']}' must hold a folder for each of at least two "
+            f"classes, received {', '.join(classes) or 'none'}."
+        )
+    listing = Listing(root)
+    ignored = 0
+    for part, folder in parts.items():
+        for class_folder in _folders(folder):
+            if class_folder.name not in classes:
+                raise UserError(
+                    f"'{class_folder}' must be a class of the training images, "
+                    f"{_some(classes)}, but is none of them."
+                )
+            label = classes.index(class_folder.name)
+            pictures, others = _pictures(class_folder)
+            if not pictures and part == "train":
+                raise UserError(
+                    f"Class folder '{class_folder}' must hold pictures, but "
+                    f"has none that ends in {', '.join(ENDINGS)}: add some or "
+                    "remove the folder."
+                )
+            ignored += others
+            for path in pictures:
+                listing.add(part, path, label)
+    kind = "class folders of" if parts["train"] == root else "folders"
+    names = [f.name for f in parts.values()]
+    where = (
+        f"{kind} {root}"
+        if len(parts) == 1
+        else (f"class folders in {', '.join(names)} of {root}")
+    )
+    return listing.found(where, classes, ignored)
+
+
+def _folders(path):
+    return sorted(
+        folder
+        for folder in path.iterdir()
+        if folder.is_dir() and not folder.name.startswith((".", "__"))
+    )
+
+
+def _pictures(folder):
+    """Returns the pictures of a folder, sorted, and the number of others."""
+    found, others = [], 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in files:
+            path = pathlib.Path(place, name)
+            if path.suffix.lower() in ENDINGS and not name.startswith("."):
+                found.append(path)
+            else:
+                others += 1
+    return sorted(found), others
+
+
+def _some(names):
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

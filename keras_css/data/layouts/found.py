@@ -1,0 +1,102 @@
+"""What a reader of a layout finds, before anything is decoded."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from keras_css.data.dataset import Split
+from keras_css.data.pictures import Pictures
+from keras_css.errors import UserError
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Images as they lie somewhere.
+
+    Attributes:
+        where: Words for the log line: which layout, and its place.
+        class_names: Tuple of C names.
+        parts: Dict from `"train"` and, where there are such, `"validation"`
+            and `"test"` to a `Split`.
+        ignored: Number of files that are no pictures by their ending.
+        faults: List of lines about pictures that must not be read.
+    """
+
+    where: str
+    class_names: tuple
+    parts: dict
+    ignored: int = 0
+    faults: tuple = ()
+
+
+class Listing:
+    """Collects pictures, part by part, into a `Found`.
+
+    Args:
+        root: Folder that all pictures lie in. A link that leaves it is a
+            fault: a downloaded folder must not reach into other ones.
+    """
+
+    def __init__(self, root):
+        self.root = pathlib.Path(root)
+        self._inside = self.root.resolve()
+        self.faults = []
+        self._rows = {part: [] for part in PARTS}
+
+    def add(self, part, path, label, box=None):
+        """Adds one picture; one that cannot be used becomes a fault."""
+        resolved = path.resolve()
+        if not resolved.is_relative_to(self._inside):
+            self.faults.append(
+                f"'{path}' must lie in '{self.root}', but leads to "
+                f"'{resolved}': copy it there."
+            )
+        elif not resolved.is_file():
+            self.faults.append(f"'{path}' must be a picture, but is missing.")
+        else:
+            self._rows[part].append((str(path), label, box))
+
+    def found(self, where, class_names, ignored=0):
+        """Returns the `Found` of all pictures added."""
+        parts = {}
+        for part, rows in self._rows.items():
+            if not rows:
+                continue
+            boxes = [box for *_, box in rows]
+            parts[part] = Split(
+                Pictures(
+                    [path for path, *_ in rows],
+                    boxes=None if None in boxes else np.array(boxes, "float64"),
+                ),
+                np.array([label for _, label, _ in rows], "int32"),
+            )
+        if not parts and not self.faults:
+            raise UserError(
+                f"'{self.root}' must hold pictures, but none was found."
+            )
+        return Found(
+            where, tuple(class_names), parts, ignored, tuple(self.faults)
+        )
+
+
+def read_text(path):
+    """Returns the text of a list that belongs to a layout.
+
+    Raises:
+        UserError: If it is missing or no text.
+    """
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"'{path}' must be text in UTF-8, but is not: {error.reason} at "
+            f"byte {error.start}."
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"'{path}' must be a list of the data set, but cannot be read: "
+            f"{error.strerror}."
+        ) from error

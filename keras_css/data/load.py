@@ -1,0 +1,168 @@
+"""From a name to a `Dataset`: find the images, part them, read them."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_css.data.catalogue import get_entry
+from keras_css.data.dataset import Dataset
+from keras_css.data.dataset import Split
+from keras_css.data.dataset import channel_statistics
+from keras_css.data.find import find
+from keras_css.data.pictures import Pictures
+from keras_css.data.reading import in_shape
+from keras_css.data.reading import is_resident
+from keras_css.data.reading import judge
+from keras_css.data.reading import read_once
+from keras_css.data.sizes import decide_sizes
+from keras_css.data.splits import part_images
+from keras_css.errors import UserError
+
+FEEDINGS = ("auto", "resident", "stream")
+ON_BAD_IMAGE = ("error", "skip")
+STATISTICS_IMAGES = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class DataRequest:
+    """Which data, and how they are to be read.
+
+    Attributes:
+        dataset: A name of the catalogue, or `tfds:<name>`.
+        data_dir: Folder or file that holds the images; None to look where
+            tensorflow-datasets keeps its copies.
+        download: Whether tensorflow-datasets may fetch what is not there.
+        image_size: `(H, W)` that networks see; None for a fitting one.
+        crop_fraction: Part of a picture's sides that networks see.
+        crop_to_box: Whether pictures are cut to their boxes.
+        box_margin: Part of a box's sides added on each side.
+        on_bad_image: `"error"` or `"skip"`.
+        validation_fraction: Part of train kept for validation, where the data
+            have no validation part.
+        test_fraction: Part of train kept for testing, where the data have no
+            test part; the same images for every seed.
+        seed: Of the validation part.
+        feeding: `"resident"`, `"stream"` or `"auto"`: whether all images are
+            kept in memory, decoded.
+    """
+
+    dataset: str
+    data_dir: str | None = None
+    download: bool = True
+    image_size: tuple | None = None
+    crop_fraction: float | None = None
+    crop_to_box: bool = False
+    box_margin: float = 0.1
+    on_bad_image: str = "error"
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.2
+    seed: int = 0
+    feeding: str = "auto"
+
+
+def load_dataset(dataset, data_dir=None, say=print, **options):
+    """Returns the `Dataset` of a name; every image of it was read once.
+
+    Args:
+        dataset: A name of `DATASETS`, or `tfds:<name>`.
+        data_dir: Folder or file that holds the images.
+        say: Function that takes a line for the user.
+        **options: Attributes of `DataRequest`.
+
+    Raises:
+        UserError: If the data are not there or do not fit.
+    """
+    return load(DataRequest(dataset, data_dir, **options), say)
+
+
+def load(request, say=print):
+    """Returns the `Dataset` of a `DataRequest`, as `load_dataset` does."""
+    entry = get_entry(request.dataset)
+    found = find(entry, request, say)
+    if request.on_bad_image == "error":
+        judge(found.faults, "error", say)
+    _check_classes(entry, found, request)
+    parts, notes = part_images(found, request)
+    shape, crop_fraction = decide_sizes(entry, parts, request, say)
+    parts = {
+        part: Split(
+            in_shape(split.images, part, shape, crop_fraction, request),
+            split.labels,
+        )
+        for part, split in parts.items()
+    }
+    resident = is_resident(parts, request.feeding)
+    skipped = list(found.faults)
+    for part, split in parts.items():
+        parts[part], faults = read_once(split, part, resident, say)
+        skipped += faults
+    judge(skipped, request.on_bad_image, say)
+    _check_parts(parts, found.class_names, say)
+    for line in notes:
+        say(line)
+    return Dataset(
+        class_names=found.class_names,
+        **parts,
+        recipe=entry.recipe,
+        statistics=_statistics(entry, parts["train"].images),
+        resident=resident,
+        about={
+            "where": found.where,
+            "licence": entry.licence,
+            "crop_fraction": crop_fraction,
+            "left_out": notes,
+            "skipped": skipped,
+        },
+    )
+
+
+def _check_classes(entry, found, request):
+    names = found.class_names
+    if len(names) < 2:
+        raise UserError(
+            f"A classifier needs at least two classes, but {found.where} has "
+            f"{', '.join(names) or 'none'}."
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(
+            f"Classes must have different names, but {found.where} has "
+            f"'{twice}' more than once."
+        )
+    if entry.classes and len(names) > entry.classes:
+        raise UserError(
+            f"{request.dataset} has {entry.classes} classes, but "
+            f"{found.where} has {len(names)}: use --dataset folder for "
+            "pictures of your own."
+        )
+    if "train" not in found.parts:
+        raise UserError(f"{found.where} must hold training images.")
+
+
+def _check_parts(parts, names, say):
+    for part, split in parts.items():
+        if not len(split):
+            raise UserError(
+                f"The {part} part must hold an image, but no good one is left."
+            )
+        counts = np.bincount(split.labels, minlength=len(names))
+        empty = [names[i] for i in np.flatnonzero(counts == 0)]
+        if not empty:
+            continue
+        some = ", ".join(empty[:3]) + ", ..." * (len(empty) > 3)
+        if part == "train":
+            raise UserError(
+                "Every class must have a training image, but "
+                f"{len(empty)} have none: {some}."
+            )
+        say(f"{len(empty)} classes have no {part} image: {some}")
+
+
+def _statistics(entry, images):
+    channels = images.shape[-1]
+    if entry.statistics and len(entry.statistics[0]) == channels:
+        return tuple(list(values) for values in entry.statistics)
+    if isinstance(images, Pictures):
+        count = min(len(images), STATISTICS_IMAGES)
+        images = images[np.linspace(0, len(images) - 1, count).astype(int)]
+    return channel_statistics(images)

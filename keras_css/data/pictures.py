@@ -1,0 +1,163 @@
+"""Encoded pictures that become arrays when somebody looks at them."""
+
+import collections
+import pathlib
+
+import loky
+import numpy as np
+
+from keras_css.errors import UserError
+from keras_css_runtime.reader import read_pictures
+
+# Below this, starting processes takes longer than reading.
+FEW = 300
+MOST_WORKERS = 8
+A_TASK = 64
+
+
+class Pictures:
+    """Pictures of any kind and size, read as uint8 arrays of one shape.
+
+    Stands where an array `(N, H, W, channels)` may stand: it has a `shape`, a
+    length, and yields arrays when indexed.
+
+    Args:
+        sources: List of paths, of files' bytes or of uint8 arrays.
+        shape: `(H, W, channels)`, or None as long as it is not decided.
+        boxes: float array `(N, 4)` of boxes to cut out (left, top, right,
+            bottom), or None.
+        margin: Part of a box's sides added around it.
+        crop_fraction: Part of each side kept around the centre.
+    """
+
+    def __init__(
+        self, sources, shape=None, boxes=None, margin=0.0, crop_fraction=1.0
+    ):
+        self.sources = sources
+        self.boxes = boxes
+        self.margin = margin
+        self.crop_fraction = crop_fraction
+        self._shape = shape
+
+    dtype = np.dtype("uint8")
+
+    @property
+    def shape(self):
+        return (len(self.sources), *self._shape)
+
+    def __len__(self):
+        return len(self.sources)
+
+    def __getitem__(self, rows):
+        """Returns the uint8 array of some rows.
+
+        Raises:
+            UserError: If one of them cannot be read.
+        """
+        rows = np.arange(len(self))[rows]
+        if rows.ndim == 0:
+            return self[rows[None]][0]
+        parts = [np.zeros((0, *self._shape), "uint8")]
+        for images, faults in self.read(rows):
+            for fault in faults.values():
+                raise UserError(fault)
+            parts.append(images)
+        return np.concatenate(parts)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype)
+
+    def take(self, rows):
+        """Returns the `Pictures` of some rows, unread."""
+        rows = np.arange(len(self))[rows]
+        return self._like([self.sources[row] for row in rows], rows)
+
+    def sized(self, shape, crop_fraction=1.0, boxes=True, margin=0.0):
+        """Returns the same pictures, to be read in another way."""
+        return Pictures(
+            self.sources,
+            tuple(shape),
+            self.boxes if boxes else None,
+            margin,
+            crop_fraction,
+        )
+
+    def name(self, row):
+        """Returns what to call a picture in a message."""
+        source = self.sources[row]
+        if isinstance(source, (str, pathlib.Path)):
+            return str(source)
+        return f"picture {row}"
+
+    def read(self, rows):
+        """Reads rows, in their order, with bounded memory.
+
+        Many are read by processes of their own, a few where the caller runs.
+
+        Args:
+            rows: Array of indices.
+
+        Yields:
+            `(images, faults)` for the next rows: a uint8 array and a dict
+            from a row to what is wrong with it.
+        """
+        tasks = [rows[i : i + A_TASK] for i in range(0, len(rows), A_TASK)]
+        if len(rows) < FEW:
+            for task in tasks:
+                images, faults = self.take(task)._decode()
+                yield images, {int(task[i]): f for i, f in faults.items()}
+            return
+        running = collections.deque()
+        while tasks or running:
+            while tasks and len(running) < 2 * worker_count():
+                task = tasks.pop(0)
+                running.append((task, self.submit(task)))
+            task, future = running.popleft()
+            images, faults = future.result()
+            yield images, {int(task[i]): f for i, f in faults.items()}
+
+    def encoded(self, row):
+        """Returns the bytes that a picture is made of, none if unreadable."""
+        source = self.sources[row]
+        if isinstance(source, (str, pathlib.Path)):
+            try:
+                return pathlib.Path(source).read_bytes()
+            except OSError:
+                # Judged when it is decoded; equal to no other picture.
+                return str(source).encode()
+        return source if isinstance(source, bytes) else source.tobytes()
+
+    def submit(self, rows):
+        """Begins to read rows in another process.
+
+        Returns:
+            A future whose result is that of `read_pictures`.
+        """
+        return _workers().submit(read_pictures, *self.take(rows)._arguments())
+
+    def _decode(self):
+        return read_pictures(*self._arguments())
+
+    def _arguments(self):
+        return (
+            *(self.sources, self.boxes, self.margin),
+            *(self._shape, self.crop_fraction),
+        )
+
+    def _like(self, sources, rows):
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return Pictures(
+            sources, self._shape, boxes, self.margin, self.crop_fraction
+        )
+
+
+def worker_count():
+    """Returns how many processes read pictures."""
+    return min(MOST_WORKERS, loky.cpu_count())
+
+
+def _workers():
+    # Kept by loky between calls, and started anew if one was killed. Its
+    # processes do not run the user's main module again, as those of
+    # multiprocessing would, and do not fork a process that runs a backend.
+    return loky.get_reusable_executor(worker_count(), timeout=60)

@@ -1,0 +1,33 @@
+"""All images of a set on the device, so that a batch is a list of indices."""
+
+import keras
+from keras import ops
+
+
+class ResidentImages:
+    """Images that were moved to the device once.
+
+    Args:
+        images: uint8 array `(N, H, W, c)`.
+    """
+
+    def __init__(self, images):
+        self.array = ops.convert_to_tensor(images, dtype="uint8")
+
+    def fields(self):
+        """Returns what a batch must hold besides its indices.
+
+        A compiled step of TensorFlow or PyTorch refers to the array where it
+        lies. JAX would copy it into the program, so there it is an argument
+        of the step.
+        """
+        on_jax = keras.backend.backend() == "jax"
+        return {"resident": self.array} if on_jax else {}
+
+    def take(self, x):
+        """Returns the images of a batch.
+
+        Args:
+            x: Dict of a batch, with `"rows"`, int32 `(B,)`.
+        """
+        return ops.take(x.get("resident", self.array), x["rows"], axis=0)

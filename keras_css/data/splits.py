@@ -1,0 +1,135 @@
+"""Parts of a data set that share no image."""
+
+import hashlib
+
+import numpy as np
+
+from keras_css.data.layouts.found import PARTS
+from keras_css.data.pictures import Pictures
+from keras_css.errors import UserError
+
+DIGEST_BYTES = 16
+TEST_SEED = 2203
+
+
+def digests_of(images):
+    """Returns an array of N texts, equal where images are.
+
+    Args:
+        images: Iterable of N arrays or bytes.
+    """
+    return np.array(
+        [
+            hashlib.blake2b(
+                np.ascontiguousarray(image), digest_size=DIGEST_BYTES
+            ).hexdigest()
+            if isinstance(image, np.ndarray)
+            else hashlib.blake2b(image, digest_size=DIGEST_BYTES).hexdigest()
+            for image in images
+        ]
+    )
+
+
+def stratified(labels, fraction, seed, digests=None):
+    """Chooses a part of each class, equal images never apart.
+
+    Of each class the nearest whole number to `fraction` of its images is
+    taken, at least one where the class has more than one image. An image that
+    occurs several times is taken or left with all its copies, also those of
+    other classes.
+
+    Args:
+        labels: Integers `(N,)`.
+        fraction: In [0, 1).
+        seed: Integer or list of integers that decides which are taken.
+        digests: Array `(N,)` that is equal where images are; None if all are
+            different.
+
+    Returns:
+        Bools `(N,)`, true for what is taken.
+
+    Raises:
+        UserError: If the fraction is out of range.
+    """
+    if not 0 <= fraction < 1:
+        raise UserError(
+            "validation_fraction and test_fraction must lie in [0, 1). "
+            f"Received: {fraction}"
+        )
+    rng = np.random.default_rng(seed)
+    taken = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = round(fraction * len(members))
+        if fraction > 0 and len(members) > 1:
+            count = min(max(count, 1), len(members) - 1)
+        taken[rng.permutation(members)[:count]] = True
+    if digests is not None:
+        # The first copy decides for all of them.
+        _, first, group = np.unique(
+            digests, return_index=True, return_inverse=True
+        )
+        taken = taken[first][group]
+    return taken
+
+
+def part_images(found, request):
+    """Makes the three parts of what was found; no image is in two of them.
+
+    Args:
+        found: A `Found` with at least a training part.
+        request: The `DataRequest`.
+
+    Returns:
+        `(parts, notes)`: a dict from part to `Split`, and lines on what was
+        moved or left out.
+
+    Raises:
+        UserError: If there are too few images.
+    """
+    parts = dict(found.parts)
+    digests = {part: content(split.images) for part, split in parts.items()}
+    seeds = {"test": TEST_SEED, "validation": request.seed}
+    notes = []
+    for part, seed in seeds.items():
+        if part in parts:
+            continue
+        fraction = getattr(request, f"{part}_fraction")
+        taken = stratified(
+            parts["train"].labels, fraction, [seed, 0x5EED], digests["train"]
+        )
+        if not taken.any():
+            raise UserError(
+                f"The {part} part is taken from the training images, a class "
+                "of at least two images is needed for it, received "
+                f"{len(taken)} images and --{part}_fraction {fraction}."
+            )
+        parts[part] = parts["train"].take(taken)
+        parts["train"] = parts["train"].take(~taken)
+        digests[part] = digests["train"][taken]
+        digests["train"] = digests["train"][~taken]
+        if part == "test":
+            notes.append(
+                f"no test part: {taken.sum()} training images are kept for it"
+            )
+    for part, others in (
+        ("validation", ["test"]),
+        ("train", ["validation", "test"]),
+    ):
+        for other in others:
+            also = np.isin(digests[part], digests[other])
+            if also.any():
+                parts[part] = parts[part].take(~also)
+                digests[part] = digests[part][~also]
+                notes.append(
+                    f"{also.sum()} {part} images are {other} images, too: left "
+                    f"out of {part}"
+                )
+    return {part: parts[part] for part in PARTS}, notes
+
+
+def content(images):
+    """Returns digests that are equal where images, or their files, are."""
+    if not isinstance(images, Pictures):
+        return digests_of(images)
+    return digests_of(images.encoded(row) for row in range(len(images)))

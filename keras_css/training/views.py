@@ -1,0 +1,115 @@
+"""What each network sees of a training batch."""
+
+import keras
+from keras import ops
+
+from keras_css.data.augmentation import Augmentation
+from keras_css.data.augmentation.mixing import partner
+
+
+class TrainingViews(keras.layers.Layer):
+    """Takes a batch apart, augments its images and mixes them.
+
+    Args:
+        augmentation: Keras layer that changes training images, or None.
+        each_network: Whether every network has its own random changes.
+        mixing: A `Mixing`, or None.
+    """
+
+    def __init__(self, augmentation, each_network, mixing):
+        super().__init__(name="views", dtype="float32")
+        self.augmentation = augmentation
+        self.each_network = each_network
+        self.mixing = mixing
+        self.resident = None
+        self.generator = keras.random.SeedGenerator()
+        # Of the batch in the step that is being traced.
+        self._share = None
+        self.built = True
+
+    def num_draws(self, networks):
+        """Returns how many uniform numbers one image needs.
+
+        Args:
+            networks: Number of networks.
+        """
+        own = getattr(self.augmentation, "num_draws", 0)
+        mixed = self.mixing.num_draws if self.mixing is not None else 0
+        return own * (networks if self.each_network else 1) + mixed
+
+    def take(self, x, names, training):
+        """Returns a dict from a network's name to the images it sees.
+
+        Args:
+            x: Tensor of images `(B, H, W, c)`, or a dict with `"draws"` and
+                `"images"` or `"rows"`, as `TrainingBatches` yields it.
+            names: List of the names of the networks.
+            training: Whether to change them; else all see them as they are.
+        """
+        images, draws = self._unpack(x)
+        if not training:
+            return dict.fromkeys(names, images)
+        if draws is None and self.num_draws(len(names)):
+            draws = keras.random.uniform(
+                (ops.shape(images)[0], self.num_draws(len(names))),
+                seed=self.generator,
+            )
+        if self.each_network:
+            views = {
+                name: self._augment(images, draws, i)
+                for i, name in enumerate(names)
+            }
+        else:
+            views = dict.fromkeys(names, self._augment(images, draws, 0))
+        if self.mixing is None:
+            return views
+        last = draws[:, -self.mixing.num_draws :]
+        for name, view in views.items():
+            views[name], self._share = self.mixing(
+                ops.cast(view, "float32"), last
+            )
+        return views
+
+    def mix_terms(self, losses_for, labels, training):
+        """Returns the loss terms of a batch, for mixed labels if it is mixed.
+
+        A loss that is linear in the label's distribution, as cross-entropy is,
+        is mixed as the labels are; a term without labels stays as it is.
+
+        Args:
+            losses_for: Function from labels `(B,)` to a dict of terms.
+            labels: int32 `(B,)`.
+            training: Whether this is a training step.
+        """
+        terms = losses_for(labels)
+        share, self._share = self._share, None
+        if not training or share is None:
+            return terms
+        others = losses_for(partner(labels))
+        return {
+            name: share * term + (1 - share) * others[name]
+            for name, term in terms.items()
+        }
+
+    def save_own_variables(self, store):
+        # Keras keeps no random state, and training would go on otherwise.
+        store["seed"] = self.generator.state
+
+    def load_own_variables(self, store):
+        self.generator.state.assign(store["seed"])
+
+    def _unpack(self, x):
+        if not isinstance(x, dict):
+            return x, None
+        if "images" in x:
+            return x["images"], x["draws"]
+        return self.resident.take(x), x["draws"]
+
+    def _augment(self, images, draws, place):
+        if self.augmentation is None:
+            return images
+        if not isinstance(self.augmentation, Augmentation):
+            return self.augmentation(images, training=True)
+        count = self.augmentation.num_draws
+        part = draws[:, place * count : (place + 1) * count]
+        return self.augmentation(images, draws=part, training=True)

@@ -1,0 +1,113 @@
+"""Look at a data set before training on it.
+
+  summary   counts of each class and part, sizes, copies, bad pictures
+  preview   a PNG of training images, as they are and as augmented
+  prepare   unpack archives in --data_dir, or fetch by tensorflow-datasets
+
+Examples:
+
+  python scripts/data.py summary --dataset folder --data_dir PHOTOS
+  python scripts/data.py preview --dataset digits --crop_padding 1
+  python scripts/data.py prepare --dataset cub200 --data_dir data/cub200
+"""
+
+import pathlib
+
+from absl import flags
+
+from keras_css_cli import augmentation_flags
+from keras_css_cli import data_flags
+from keras_css_cli.command import use_backend
+from keras_css_runtime.errors import UserError
+from keras_css_runtime.errors import unknown_name
+
+ARGUMENTS = "summary|preview|prepare "
+SHARED_FLAGS = (data_flags, augmentation_flags)
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("backend", None, "Keras backend, for the preview.")
+flags.DEFINE_string("out", "preview.png", "File of the preview.")
+flags.DEFINE_integer("seed", 0, "Of the preview's choices and changes.")
+
+
+def run(arguments):
+    """Does what the first argument says."""
+    actions = {"summary": _summary, "preview": _preview, "prepare": _prepare}
+    if len(arguments) != 1:
+        raise UserError(
+            f"data needs one of {', '.join(actions)}, received "
+            f"{' '.join(arguments) or 'none'}."
+        )
+    if arguments[0] not in actions:
+        raise unknown_name("action", arguments[0], actions)
+    use_backend(FLAGS.backend)
+    actions[arguments[0]]()
+
+
+def _config():
+    from keras_css.runs import RunConfig
+
+    return RunConfig(
+        **data_flags.data_settings(),
+        **augmentation_flags.augmentation_settings(),
+        seed=FLAGS.seed,
+    )
+
+
+def _summary():
+    from keras_css.data.summary import summary_lines
+
+    print("\n".join(summary_lines(_config().data_request(), say=_say)))
+
+
+def _preview():
+    import numpy as np
+
+    from keras_css.data.load import load
+    from keras_css.data.sheet import ROWS
+    from keras_css.data.sheet import draw_sheet
+    from keras_css.runs.folder import write_atomically
+    from keras_css.runs.train import build_augmentation
+
+    out = pathlib.Path(FLAGS.out)
+    if out.suffix.lower() != ".png" or not out.parent.is_dir():
+        raise UserError(
+            f"--out must be a .png in a folder that exists, received '{out}'."
+        )
+    config = _config()
+    dataset = load(config.data_request(), _say)
+    config = config.complete(dataset)
+    channels = dataset.image_shape[-1]
+    if channels not in (1, 3):
+        raise UserError(
+            f"A preview needs images of 1 or 3 channels, received {channels}."
+        )
+    rows = np.random.default_rng(FLAGS.seed).permutation(len(dataset.train))
+    images = dataset.train.images[np.sort(rows[:ROWS])]
+    augmentation = build_augmentation(config, dataset)
+    write_atomically(
+        out,
+        lambda part: draw_sheet(part, images, augmentation, FLAGS.seed),
+    )
+    print(f"{dataset.describe()}\n{out}: a row an image, changes to the right")
+
+
+def _prepare():
+    from keras_css.data.archives import find_archives
+    from keras_css.data.archives import unpack
+    from keras_css.data.catalogue import get_entry
+    from keras_css.data.find import find
+
+    request = _config().data_request()
+    if request.data_dir and pathlib.Path(request.data_dir).is_dir():
+        for archive in find_archives(request.data_dir):
+            unpack(archive, _say)
+    found = find(get_entry(request.dataset), request, _say)
+    counts = ", ".join(f"{len(s)} {part}" for part, s in found.parts.items())
+    print(f"{found.where}: {counts} images, {len(found.class_names)} classes")
+    if found.faults:
+        print(f"{len(found.faults)} pictures are missing: see summary")
+
+
+def _say(line):
+    print(line, flush=True)

@@ -1,0 +1,83 @@
+"""Archives are unpacked whole or not at all, and never elsewhere."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+import trees
+
+from keras_css import UserError
+from keras_css.data.archives import find_archives
+from keras_css.data.archives import unpack
+
+pytestmark = pytest.mark.once
+
+
+def silent(line):
+    pass
+
+
+def tar(path, members):
+    with tarfile.open(path, "w:gz") as file:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_tar_and_a_zip_are_unpacked_beside_themselves(tmp_path):
+    tar(tmp_path / "a.tgz", {"one/1.txt": b"1", "one/2.txt": b"2"})
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
+        file.writestr("two/1.txt", "1")
+    found = find_archives(tmp_path)
+    assert [path.name for path in found] == ["a.tgz", "b.zip"]
+    assert [unpack(path, silent) for path in found] == [["one"], ["two"]]
+    assert (tmp_path / "one" / "2.txt").read_bytes() == b"2"
+    # Once more: what is there stays.
+    (tmp_path / "one" / "2.txt").write_bytes(b"mine")
+    assert unpack(found[0], silent) == []
+    assert (tmp_path / "one" / "2.txt").read_bytes() == b"mine"
+
+
+def test_a_member_outside_is_refused(tmp_path):
+    name = "../evil.txt"
+    place = tmp_path / "place"
+    place.mkdir()
+    archives = [tar(place / "a.tar.gz", {"ok.txt": b"", name: b"evil"})]
+    archives.append(place / "b.zip")
+    with zipfile.ZipFile(archives[1], "w") as file:
+        file.writestr("ok.txt", "")
+        file.writestr(name, "evil")
+    with tarfile.open(place / "c.tar", "w") as file:
+        link = tarfile.TarInfo("out")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+        file.addfile(link)
+    archives.append(place / "c.tar")
+    for archive in archives:
+        with pytest.raises(UserError, match="must stay in its folder"):
+            unpack(archive, silent)
+    left = {path.name for path in tmp_path.rglob("*")}
+    assert left == {"place", "a.tar.gz", "b.zip", "c.tar"}
+
+
+def test_a_damaged_archive_leaves_nothing(tmp_path):
+    path = tar(tmp_path / "a.tgz", {"one/1.txt": bytes(range(256)) * 999})
+    path.write_bytes(path.read_bytes()[:-200])
+    (tmp_path / "b.zip").write_bytes(b"PK\x03\x04 and no more")
+    for archive in (path, tmp_path / "b.zip"):
+        with pytest.raises(UserError, match="is damaged"):
+            unpack(archive, silent)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tgz", "b.zip"]
+
+
+def test_a_packed_tree_is_prepared_by_the_command(tmp_path, capsys):
+    from keras_css_cli.command import run_command
+
+    trees.cub(tmp_path / "tree")
+    with tarfile.open(tmp_path / "CUB_200_2011.tgz", "w:gz") as file:
+        file.add(tmp_path / "tree" / "CUB_200_2011", "CUB_200_2011")
+    argv = ["data", "prepare", "--dataset=cub200", f"--data_dir={tmp_path}"]
+    assert run_command("data", argv, "data") == 0
+    assert "8 train, 4 test images, 2 classes" in capsys.readouterr().out
