@@ -7,6 +7,7 @@ branches. Works on any backend, whichever trained the run. Example:
 """
 
 import json
+import sys
 
 from absl import flags
 
@@ -32,7 +33,7 @@ def run():
     from keras_css.runs.evaluate import evaluate
     from keras_css.runs.evaluate import largest_change
 
-    found = evaluate(FLAGS.run_dir, FLAGS.data_dir)
+    found = evaluate(FLAGS.run_dir, FLAGS.data_dir, say=_say)
     if FLAGS.json:
         print(json.dumps(found, indent=2))
         return
@@ -40,3 +41,8 @@ def run():
     print(diversity_line(found))
     change = largest_change(found, found["stored"])
     print(f"largest change against result.json: {change:.4f}")
+
+
+def _say(line):
+    # Standard output is for the result, which may be JSON.
+    print(line, file=sys.stderr, flush=True)

@@ -84,12 +84,13 @@ def load_run(run_dir, data_dir=None, say=print):
     )
 
 
-def evaluate(run_dir, data_dir=None):
+def evaluate(run_dir, data_dir=None, say=print):
     """Measures every student of a run on its validation and test parts.
 
     Args:
         run_dir: A complete run folder.
         data_dir: Where the data are now; default where they were.
+        say: Function that takes a line for the user.
 
     Returns:
         Dict like `result.json`, with `"stored"` holding that file's own.
@@ -97,7 +98,7 @@ def evaluate(run_dir, data_dir=None):
     Raises:
         UserError: If the folder holds no complete run.
     """
-    run = load_run(run_dir, data_dir)
+    run = load_run(run_dir, data_dir, say)
     return {
         "method": run.config.method,
         "dataset": run.config.dataset,

@@ -5,7 +5,6 @@ import tarfile
 import zipfile
 
 import pytest
-import trees
 
 from keras_css import UserError
 from keras_css.data.archives import find_archives
@@ -70,14 +69,3 @@ def test_a_damaged_archive_leaves_nothing(tmp_path):
         with pytest.raises(UserError, match="is damaged"):
             unpack(archive, silent)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tgz", "b.zip"]
-
-
-def test_a_packed_tree_is_prepared_by_the_command(tmp_path, capsys):
-    from keras_css_cli.command import run_command
-
-    trees.cub(tmp_path / "tree")
-    with tarfile.open(tmp_path / "CUB_200_2011.tgz", "w:gz") as file:
-        file.add(tmp_path / "tree" / "CUB_200_2011", "CUB_200_2011")
-    argv = ["data", "prepare", "--dataset=cub200", f"--data_dir={tmp_path}"]
-    assert run_command("data", argv, "data") == 0
-    assert "8 train, 4 test images, 2 classes" in capsys.readouterr().out

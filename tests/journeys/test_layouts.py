@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 
 import keras
 import pytest
@@ -111,6 +112,18 @@ def test_wrong_data_flags_get_one_line(call, tmp_path, flags, words):
     assert code == 2
     assert words in err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_a_packed_tree_is_prepared(call, tmp_path):
+    trees.cub(tmp_path / "tree")
+    with tarfile.open(tmp_path / "CUB_200_2011.tgz", "w:gz") as file:
+        file.add(tmp_path / "tree" / "CUB_200_2011", "CUB_200_2011")
+    code, out, err = call(
+        "data", "prepare", "--dataset", "cub200", "--data_dir", tmp_path
+    )
+    assert code == 0, err
+    assert "8 train, 4 test images, 2 classes" in out
 
 
 @pytest.mark.once
