@@ -68,6 +68,8 @@ def _preview():
     from keras_css.data.sheet import draw_sheet
     from keras_css.runs.folder import write_atomically
     from keras_css.runs.train import build_augmentation
+    from keras_css.runs.train import build_mixing
+    from keras_css.training.views import TrainingViews
 
     out = pathlib.Path(FLAGS.out)
     if out.suffix.lower() != ".png" or not out.parent.is_dir():
@@ -84,10 +86,17 @@ def _preview():
         )
     rows = np.random.default_rng(FLAGS.seed).permutation(len(dataset.train))
     images = dataset.train.images[np.sort(rows[:ROWS])]
-    augmentation = build_augmentation(config, dataset)
+    views = TrainingViews(
+        build_augmentation(config, dataset), False, build_mixing(config)
+    )
+
+    def change(images, draws):
+        batch = {"images": images, "draws": draws}
+        return views.take(batch, ["network"], training=True)["network"]
+
+    draws = views.num_draws(1)
     write_atomically(
-        out,
-        lambda part: draw_sheet(part, images, augmentation, FLAGS.seed),
+        out, lambda part: draw_sheet(part, images, change, draws, FLAGS.seed)
     )
     print(f"{dataset.describe()}\n{out}: a row an image, changes to the right")
 
@@ -105,6 +114,9 @@ def _prepare():
     found = find(get_entry(request.dataset), request, _say)
     counts = ", ".join(f"{len(s)} {part}" for part, s in found.parts.items())
     print(f"{found.where}: {counts} images, {len(found.class_names)} classes")
+    place = f" --data_dir {request.data_dir}" if request.data_dir else ""
+    command = f"python scripts/train.py --dataset {request.dataset}{place}"
+    print(f"go on with: {command}")
     if found.faults:
         print(f"{len(found.faults)} pictures are missing: see summary")
 

@@ -13,9 +13,11 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Others would let a file called .jpg start programs such as Ghostscript.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MODES = {1: "L", 3: "RGB"}
-# More are taken for a decompression bomb; Pillow's own limit for a warning.
-MOST_PIXELS = 89_478_485
+# More are taken for a decompression bomb: decoded in colour, 150 MB.
+MOST_PIXELS = 50_000_000
 
 
 def find_pictures(path):
@@ -79,8 +81,10 @@ def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
     image = _to_image(picture, wanted, box, margin)
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bit(image, picture)
+    # Transparency is laid on white when the picture is small: less memory.
+    mode = "RGBA" if image.has_transparency_data else MODES[channels]
     try:
-        image = _without_alpha(image).convert(MODES[channels])
+        image = image.convert(mode)
     except ValueError as error:
         raise UserError(
             f"{_name(picture)} must be grey or in colour, received mode "
@@ -93,6 +97,9 @@ def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
             Image.Resampling.BILINEAR,
             bleed=(1 - crop_fraction) / 2,
         )
+    if mode == "RGBA":
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image).convert(MODES[channels])
     return np.asarray(image, "uint8").reshape(shape)
 
 
@@ -129,7 +136,7 @@ def _read(picture, wanted, box, margin):
         with warnings.catch_warnings():
             # Too many pixels are refused below, with the file's name.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(source) as file:
+            with Image.open(source, formats=FORMATS) as file:
                 size = file.size
                 if size[0] * size[1] > MOST_PIXELS:
                     raise ValueError(
@@ -188,15 +195,6 @@ def _cut(image, box, margin, size, name):
     )
 
 
-def _without_alpha(image):
-    """Lays what is transparent on white."""
-    if not image.has_transparency_data:
-        return image
-    image = image.convert("RGBA")
-    ground = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(ground, image)
-
-
 def _to_8_bit(image, picture):
     """Scales 16-bit grey to 8 bits by the full range of 16 bits."""
     if image.mode == "F":
@@ -204,8 +202,8 @@ def _to_8_bit(image, picture):
             f"{_name(picture)} must have 8 or 16 bits a channel, received "
             "floating-point numbers: convert it."
         )
-    array = np.asarray(image, "float64") * (255 / 65535)
-    return Image.fromarray(np.clip(array, 0, 255).astype("uint8"))
+    array = np.clip(np.asarray(image), 0, 65535).astype("uint16")
+    return Image.fromarray((array // 257).astype("uint8"))
 
 
 def _name(picture):

@@ -34,6 +34,9 @@ class BackendRun:
                     **os.environ,
                     "KERAS_BACKEND": backend,
                     "TF_CPP_MIN_LOG_LEVEL": "2",
+                    # Most of the time would go into making JAX's programs
+                    # fast that run for a few steps.
+                    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
                 },
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -40,6 +40,7 @@ def check(names):
     )
 
 
+@pytest.mark.once  # test_distiller.py fits arrays on every backend
 def test_twenty_lines_with_arrays(readme):
     names = {}
     exec(compile(readme, "README.md", "exec"), names)

@@ -47,11 +47,12 @@ def unpack(archive, say=print):
             _extract(archive, part)
         except UserError:
             raise
-        # Both libraries raise nearly anything for damaged files.
-        except (OSError, ValueError, EOFError, RuntimeError) as error:
-            raise UserError(_damaged(archive, error)) from error
-        except (tarfile.TarError, zipfile.BadZipFile) as error:
-            raise UserError(_damaged(archive, error)) from error
+        # The libraries raise nearly anything for damaged files.
+        except Exception as error:
+            raise UserError(
+                f"'{archive}' must be a whole zip or tar file, but is damaged: "
+                f"{first_line(error)}. Fetch it again."
+            ) from error
         new = [path for path in sorted(part.iterdir())]
         there = [p.name for p in new if (folder / p.name).exists()]
         for name in there:
@@ -89,10 +90,9 @@ def _extract(archive, folder):
                 f"'{archive}' must stay in its folder, but does not: "
                 f"{first_line(error)}. Do not use it."
             ) from error
-
-
-def _damaged(archive, error):
-    return (
-        f"'{archive}' must be a whole zip or tar file, but is damaged: "
-        f"{first_line(error)}. Fetch it again."
-    )
+        # tarfile takes a damaged header for the end, and reads no further:
+        # what follows must be zeros, up to the checksum of the compression.
+        file.fileobj.seek(file.offset)
+        while block := file.fileobj.read(1 << 20):
+            if block.strip(b"\0"):
+                raise ValueError("a member's header cannot be read")

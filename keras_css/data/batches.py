@@ -12,6 +12,7 @@ from keras_css.errors import UserError
 
 # Keeps the random numbers of images apart from those of the order.
 DRAWS = 0xD4A3
+READ_AHEAD_BYTES = 2**28
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -43,7 +44,9 @@ class TrainingBatches(keras.utils.PyDataset):
         self.seed = seed
         self.num_draws = num_draws
         self.resident = ResidentImages(split.images[:]) if resident else None
-        self._ahead = {}
+        streamed = isinstance(split.images, Pictures) and not resident
+        self._ahead = ReadAhead(split.images) if streamed else None
+        self.error = None
         self.shuffle(epoch=0)
 
     def __len__(self):
@@ -79,23 +82,24 @@ class TrainingBatches(keras.utils.PyDataset):
         return order[start : start + self.batch_size]
 
     def _images(self, index, rows):
-        if not isinstance(self.split.images, Pictures):
+        if self._ahead is None:
             return self.split.images[rows]
-        place = self.epoch * len(self) + index
-        for coming in range(place, place + 2 * worker_count()):
-            epoch, i = divmod(coming, len(self))
-            # Two epochs have an order; a batch may be longer than one.
-            if coming not in self._ahead and epoch <= self.epoch + 1:
-                order = self.order if epoch == self.epoch else self.next_order
-                self._ahead[coming] = self.split.images.submit(
-                    self._rows(order, i)
-                )
-        for past in [p for p in self._ahead if p < place]:
-            self._ahead.pop(past).cancel()
-        images, faults = self._ahead.pop(place).result()
-        for fault in faults.values():
-            raise UserError(f"{fault} It could be read when training began.")
-        return images
+        try:
+            return self._ahead.take(
+                self.epoch * len(self) + index, self._rows_of
+            )
+        except UserError as error:
+            # TensorFlow's pipeline makes another error of it; `fit` asks here.
+            self.error = error
+            raise
+
+    def _rows_of(self, place):
+        epoch, index = divmod(place, len(self))
+        # Two epochs have an order; a batch may be longer than one.
+        if epoch > self.epoch + 1:
+            return None
+        order = self.order if epoch == self.epoch else self.next_order
+        return self._rows(order, index)
 
 
 class EvaluationBatches(keras.utils.PyDataset):
@@ -113,14 +117,65 @@ class EvaluationBatches(keras.utils.PyDataset):
         super().__init__()
         self.split = split
         self.batch_size = even_batch_size(len(split), at_most)
+        streamed = isinstance(split.images, Pictures)
+        self._ahead = ReadAhead(split.images) if streamed else None
 
     def __len__(self):
         return math.ceil(len(self.split) / self.batch_size)
 
     def __getitem__(self, index):
+        rows = self._rows_of(index)
+        if self._ahead is None:
+            return self.split.images[rows], self.split.labels[rows]
+        images = self._ahead.take(index, self._rows_of)
+        return images, self.split.labels[rows]
+
+    def _rows_of(self, index):
+        if index >= len(self):
+            return None
         start = index * self.batch_size
-        rows = slice(start, start + self.batch_size)
-        return self.split.images[rows], self.split.labels[rows]
+        return np.arange(start, min(start + self.batch_size, len(self.split)))
+
+
+class ReadAhead:
+    """Reads batches of pictures in other processes before they are asked for.
+
+    Args:
+        pictures: `Pictures`.
+    """
+
+    def __init__(self, pictures):
+        self.pictures = pictures
+        self._running = {}
+
+    def take(self, place, rows_of):
+        """Returns the images of a batch.
+
+        Args:
+            place: Number of the batch; they are asked for in rising order.
+            rows_of: Function from a number to the rows of that batch, or None
+                if it is not known yet or there is none.
+
+        Raises:
+            UserError: If a picture cannot be read any more.
+        """
+        rows = rows_of(place)
+        for coming in range(place, place + self._batches(len(rows))):
+            wanted = rows_of(coming) if coming not in self._running else None
+            if wanted is not None:
+                self._running[coming] = self.pictures.submit(wanted)
+        for past in [number for number in self._running if number < place]:
+            self._running.pop(past).cancel()
+        future = self._running.pop(place)
+        images, faults = self.pictures.result(rows, future)
+        for fault in faults.values():
+            raise UserError(f"{fault} It could be read when training began.")
+        return images
+
+    def _batches(self, size):
+        """Returns how many batches are under way at a time."""
+        batch = size * math.prod(self.pictures.shape[1:])
+        return max(1, min(2 * worker_count(), READ_AHEAD_BYTES // batch))
 
 
 class Shuffle(keras.callbacks.Callback):

@@ -11,6 +11,10 @@ from keras_css.data.catalogue import DATASETS
 from keras_css.data.layouts import read_layout
 from keras_css.errors import UserError
 
+# Layouts that are the tree of one named set.
+ORIGINAL_TREES = (
+    *("cifar10", "cifar100", "cub200", "stanford_dogs", "stanford_cars"),
+)
 # Packages by the name they are imported by, where it differs.
 PIP_NAMES = {"cv2": "opencv-python-headless"}
 
@@ -62,7 +66,17 @@ def _in_folder(entry, request):
         copy = tfds.prepared_copy(entry.tfds, path)
         if copy is not None:
             return tfds.read(copy)
-    return read_layout(path)
+    found = read_layout(path)
+    if (
+        found.layout in ORIGINAL_TREES
+        and entry.tfds
+        and (request.dataset != found.layout)
+    ):
+        raise UserError(
+            f"--dataset {request.dataset} must be what --data_dir holds, "
+            f"received {found.where}: use --dataset {found.layout}."
+        )
+    return found
 
 
 def _prepare(entry, request, say):

@@ -9,18 +9,18 @@ from keras_css.data.dataset import Dataset
 from keras_css.data.dataset import Split
 from keras_css.data.dataset import channel_statistics
 from keras_css.data.find import find
-from keras_css.data.pictures import Pictures
 from keras_css.data.reading import in_shape
 from keras_css.data.reading import is_resident
 from keras_css.data.reading import judge
 from keras_css.data.reading import read_once
 from keras_css.data.sizes import decide_sizes
+from keras_css.data.splits import content_digest
 from keras_css.data.splits import part_images
 from keras_css.errors import UserError
 
 FEEDINGS = ("auto", "resident", "stream")
 ON_BAD_IMAGE = ("error", "skip")
-STATISTICS_IMAGES = 2000
+STATISTICS_IMAGES = 5000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +98,9 @@ def load(request, say=print):
         skipped += faults
     judge(skipped, request.on_bad_image, say)
     _check_parts(parts, found.class_names, say)
+    if found.ignored:
+        notes.append(f"{found.ignored} files have no picture's ending: ignored")
+    notes += _official(entry, found)
     for line in notes:
         say(line)
     return Dataset(
@@ -112,6 +115,10 @@ def load(request, say=print):
             "crop_fraction": crop_fraction,
             "left_out": notes,
             "skipped": skipped,
+            "content": {
+                part: content_digest(split.images)
+                for part, split in parts.items()
+            },
         },
     )
 
@@ -139,6 +146,21 @@ def _check_classes(entry, found, request):
         raise UserError(f"{found.where} must hold training images.")
 
 
+def _official(entry, found):
+    """Returns a line where classes or numbers are not those of the set."""
+    counts = {part: len(split) for part, split in found.parts.items()}
+    classes = len(found.class_names)
+    same = classes == entry.classes and counts == entry.images
+    if not entry.classes or entry.read or same:
+        return []
+    official = ", ".join(f"{n} {part}" for part, n in entry.images.items())
+    received = ", ".join(f"{n} {part}" for part, n in counts.items())
+    return [
+        f"not all of {entry.title}: {classes} of {entry.classes} classes, "
+        f"{received} images of {official}"
+    ]
+
+
 def _check_parts(parts, names, say):
     for part, split in parts.items():
         if not len(split):
@@ -162,7 +184,7 @@ def _statistics(entry, images):
     channels = images.shape[-1]
     if entry.statistics and len(entry.statistics[0]) == channels:
         return tuple(list(values) for values in entry.statistics)
-    if isinstance(images, Pictures):
-        count = min(len(images), STATISTICS_IMAGES)
-        images = images[np.linspace(0, len(images) - 1, count).astype(int)]
-    return channel_statistics(images)
+    # The same images, however they are fed.
+    count = min(len(images), STATISTICS_IMAGES)
+    rows = np.linspace(0, len(images) - 1, count).astype(int)
+    return channel_statistics(images[rows])

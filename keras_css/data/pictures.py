@@ -1,7 +1,9 @@
 """Encoded pictures that become arrays when somebody looks at them."""
 
 import collections
+import hashlib
 import pathlib
+from concurrent.futures import BrokenExecutor
 
 import loky
 import numpy as np
@@ -13,6 +15,14 @@ from keras_css_runtime.reader import read_pictures
 FEW = 300
 MOST_WORKERS = 8
 A_TASK = 64
+DIGEST_LETTERS = 32
+
+
+def digest_of(image):
+    """Returns a text that is equal where arrays, or bytes, are."""
+    if isinstance(image, np.ndarray):
+        image = np.ascontiguousarray(image)
+    return hashlib.sha256(image).hexdigest()[:DIGEST_LETTERS]
 
 
 class Pictures:
@@ -104,8 +114,7 @@ class Pictures:
         tasks = [rows[i : i + A_TASK] for i in range(0, len(rows), A_TASK)]
         if len(rows) < FEW:
             for task in tasks:
-                images, faults = self.take(task)._decode()
-                yield images, {int(task[i]): f for i, f in faults.items()}
+                yield self._named(task, self.take(task)._decode())
             return
         running = collections.deque()
         while tasks or running:
@@ -113,19 +122,21 @@ class Pictures:
                 task = tasks.pop(0)
                 running.append((task, self.submit(task)))
             task, future = running.popleft()
-            images, faults = future.result()
-            yield images, {int(task[i]): f for i, f in faults.items()}
+            yield self._named(task, self._result(task, future))
 
-    def encoded(self, row):
-        """Returns the bytes that a picture is made of, none if unreadable."""
+    def digest(self, row):
+        """Returns a text that is equal where the bytes of pictures are."""
         source = self.sources[row]
-        if isinstance(source, (str, pathlib.Path)):
-            try:
-                return pathlib.Path(source).read_bytes()
-            except OSError:
-                # Judged when it is decoded; equal to no other picture.
-                return str(source).encode()
-        return source if isinstance(source, bytes) else source.tobytes()
+        if not isinstance(source, (str, pathlib.Path)):
+            return digest_of(source)
+        try:
+            with open(source, "rb") as file:
+                empty = not file.peek(1)
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            empty = True
+        # What cannot be read equals nothing: it is judged when it is decoded.
+        return f"unread {source}" if empty else found[:DIGEST_LETTERS]
 
     def submit(self, rows):
         """Begins to read rows in another process.
@@ -134,6 +145,27 @@ class Pictures:
             A future whose result is that of `read_pictures`.
         """
         return _workers().submit(read_pictures, *self.take(rows)._arguments())
+
+    def result(self, rows, future):
+        """Returns `(images, faults)` of what `submit` began.
+
+        Work of a process that was killed is done once more.
+        """
+        return self._named(rows, self._result(rows, future))
+
+    def _result(self, rows, future):
+        try:
+            return future.result()
+        except BrokenExecutor:
+            return self.submit(rows).result()
+
+    def _named(self, rows, found):
+        """Tells faults by their row, and by the picture's name."""
+        images, faults = found
+        for i, fault in faults.items():
+            if isinstance(self.sources[rows[i]], bytes):
+                faults[i] = f"{self.name(rows[i])}: {fault}"
+        return images, {int(rows[i]): f for i, f in faults.items()}
 
     def _decode(self):
         return read_pictures(*self._arguments())

@@ -11,23 +11,23 @@ GAP = 2
 SIDE = 64
 
 
-def draw_sheet(path, images, augmentation, seed=0):
+def draw_sheet(path, images, change, num_draws, seed=0):
     """Writes a PNG: a row an image, first as it is, then as augmented.
 
     Args:
         path: Of the file.
         images: uint8 array `(N, H, W, c)` of training images, c 1 or 3.
-        augmentation: An `Augmentation`, or None.
+        change: Function from images and draws to what a network sees.
+        num_draws: Uniform numbers that an image takes; 0 if nothing changes.
         seed: Of the random changes.
     """
     rng = np.random.default_rng(seed)
     columns = [images]
     for _ in range(COLUMNS - 1):
-        if augmentation is None:
+        if not num_draws:
             break
-        draws = rng.random((len(images), augmentation.num_draws), "float32")
-        changed = augmentation(images, draws=draws, training=True)
-        columns.append(ops.convert_to_numpy(changed))
+        draws = rng.random((len(images), num_draws), "float32")
+        columns.append(ops.convert_to_numpy(change(images, draws)))
     tiles = [[_tile(image) for image in column] for column in columns]
     height, width = (
         max(tile.shape[axis] for column in tiles for tile in column) + GAP

@@ -7,6 +7,7 @@ from PIL import Image
 
 from keras_css.data.pictures import Pictures
 from keras_css.errors import UserError
+from keras_css_runtime.pictures import FORMATS
 
 LOOKED_AT = 64
 USUAL = (64, 64)
@@ -69,7 +70,7 @@ def _usual_size(pictures):
 def _size(source):
     try:
         source = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(source) as image:
+        with Image.open(source, formats=FORMATS) as image:
             return image.size
     # A bad picture is judged when it is read.
     except Exception:

@@ -1,33 +1,13 @@
 """Parts of a data set that share no image."""
 
-import hashlib
-
 import numpy as np
 
 from keras_css.data.layouts.found import PARTS
 from keras_css.data.pictures import Pictures
+from keras_css.data.pictures import digest_of
 from keras_css.errors import UserError
 
-DIGEST_BYTES = 16
 TEST_SEED = 2203
-
-
-def digests_of(images):
-    """Returns an array of N texts, equal where images are.
-
-    Args:
-        images: Iterable of N arrays or bytes.
-    """
-    return np.array(
-        [
-            hashlib.blake2b(
-                np.ascontiguousarray(image), digest_size=DIGEST_BYTES
-            ).hexdigest()
-            if isinstance(image, np.ndarray)
-            else hashlib.blake2b(image, digest_size=DIGEST_BYTES).hexdigest()
-            for image in images
-        ]
-    )
 
 
 def stratified(labels, fraction, seed, digests=None):
@@ -58,18 +38,22 @@ def stratified(labels, fraction, seed, digests=None):
         )
     rng = np.random.default_rng(seed)
     taken = np.zeros(len(labels), bool)
+    group = np.arange(len(labels))
+    if digests is not None:
+        _, first, inverse = np.unique(
+            digests, return_index=True, return_inverse=True
+        )
+        group = first[inverse]
     for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+        # One of each group of copies stands for all of them.
+        members = np.flatnonzero(
+            (labels == label) & (group == range(len(labels)))
+        )
         count = round(fraction * len(members))
         if fraction > 0 and len(members) > 1:
             count = min(max(count, 1), len(members) - 1)
         taken[rng.permutation(members)[:count]] = True
-    if digests is not None:
-        # The first copy decides for all of them.
-        _, first, group = np.unique(
-            digests, return_index=True, return_inverse=True
-        )
-        taken = taken[first][group]
+    taken = taken[group]
     return taken
 
 
@@ -119,17 +103,31 @@ def part_images(found, request):
         for other in others:
             also = np.isin(digests[part], digests[other])
             if also.any():
+                which = _some(parts[part].images, np.flatnonzero(also))
                 parts[part] = parts[part].take(~also)
                 digests[part] = digests[part][~also]
                 notes.append(
                     f"{also.sum()} {part} images are {other} images, too: left "
-                    f"out of {part}"
+                    f"out of {part}: {which}"
                 )
     return {part: parts[part] for part in PARTS}, notes
 
 
 def content(images):
     """Returns digests that are equal where images, or their files, are."""
-    if not isinstance(images, Pictures):
-        return digests_of(images)
-    return digests_of(images.encoded(row) for row in range(len(images)))
+    if isinstance(images, Pictures):
+        return np.array([images.digest(row) for row in range(len(images))])
+    return np.array([digest_of(image) for image in images])
+
+
+def content_digest(images):
+    """Returns a short text that tells one set of images from another."""
+    together = "".join(sorted(content(images).tolist()))
+    return digest_of(together.encode())
+
+
+def _some(images, rows):
+    """Returns the names of the first few rows."""
+    named = isinstance(images, Pictures)
+    names = [images.name(i) if named else f"image {i}" for i in rows[:5]]
+    return ", ".join(names) + ", ..." * (len(rows) > 5)

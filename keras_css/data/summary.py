@@ -12,6 +12,7 @@ from keras_css.data.layouts.found import PARTS
 from keras_css.data.pictures import Pictures
 from keras_css.data.splits import content
 from keras_css.errors import first_line
+from keras_css_runtime.pictures import FORMATS
 
 MOST_LINES = 10
 # A smaller picture shows little, a longer one loses much when it is cut.
@@ -49,7 +50,8 @@ def summary_lines(request, say=print):
     faults = list(found.faults)
     for split in parts.values():
         if isinstance(split.images, Pictures):
-            faults += _faults(split.images.sized(LOOK_AT))
+            pictures = split.images.sized(LOOK_AT, boxes=request.crop_to_box)
+            faults += _faults(pictures)
     lines += _listed("pictures that cannot be used", faults)
     if found.ignored:
         lines.append(
@@ -87,7 +89,7 @@ def _sizes(part, images):
     for row, source in enumerate(images.sources):
         try:
             given = io.BytesIO(source) if type(source) is bytes else source
-            with Image.open(given) as image:
+            with Image.open(given, formats=FORMATS) as image:
                 width, height = image.size
                 modes[f"{image.format} {image.mode}"] += 1
         # Told with the pictures that cannot be used.

@@ -2,10 +2,13 @@
 
 import contextlib
 import importlib.util
+import io
 import os
 import pathlib
+import re
 
 import numpy as np
+from PIL import Image
 
 from keras_css.data.dataset import Split
 from keras_css.data.layouts.found import Found
@@ -32,13 +35,26 @@ def prepared_copy(name, data_dir=None):
         data_dir: Where copies are; default the library's own place.
     """
     place = pathlib.Path(data_dir or default_dir(), *name.split("/"))
-    found = [info.parent for info in place.glob("*/dataset_info.json")]
-    found += [info.parent for info in place.glob("*/*/dataset_info.json")]
-    return max(found, key=_version, default=None)
+    found = _versions(place)
+    if not found and place.is_dir():
+        # A set of several configurations, of which one is here.
+        configs = [_versions(config) for config in place.iterdir()]
+        configs = [versions for versions in configs if versions]
+        found = configs[0] if len(configs) == 1 else []
+    return max(found, key=_number, default=None)
 
 
-def _version(folder):
-    return [int(n) if n.isdigit() else -1 for n in folder.name.split(".")]
+def _number(folder):
+    return [int(part) for part in folder.name.split(".")]
+
+
+def _versions(place):
+    """Returns the folders of complete versions, such as 1.0.2."""
+    return [
+        info.parent
+        for info in place.glob("*/dataset_info.json")
+        if re.fullmatch(r"\d+(\.\d+)+", info.parent.name)
+    ]
 
 
 def prepare(name, data_dir=None):
@@ -75,11 +91,8 @@ def read(folder):
         image, label = builder.info.supervised_keys[:2]
         features = builder.info.features
         names = tuple(features[label].names)
-        boxes = "bbox" in features and isinstance(
-            features["bbox"], tfds.features.BBoxFeature
-        )
         splits = {
-            part: _split(tfds, builder, official, image, label, boxes)
+            part: _split(tfds, builder, official, image, label)
             for part, official in _parts(builder.info.splits).items()
         }
     # The library and TensorFlow raise nearly anything for damaged files.
@@ -106,7 +119,7 @@ def _parts(official):
     return parts
 
 
-def _split(tfds, builder, official, image, label, with_boxes):
+def _split(tfds, builder, official, image, label):
     examples = builder.as_dataset(
         split=official,
         shuffle_files=False,
@@ -116,24 +129,32 @@ def _split(tfds, builder, official, image, label, with_boxes):
     for example in tfds.as_numpy(examples):
         sources.append(bytes(example[image]))
         labels.append(int(example[label]))
-        if with_boxes:
-            boxes.append(example["bbox"])
+        boxes.append(_box(example))
     if not sources or min(labels) < 0:
-        raise ValueError(f"split {official} has no labels")
+        raise ValueError(
+            f"split {official} has no labels; give the set as class folders"
+        )
     return Split(
-        Pictures(sources, boxes=_in_pixels(sources, boxes)),
+        Pictures(
+            sources,
+            boxes=None if None in boxes else _in_pixels(sources, boxes),
+        ),
         np.array(labels, "int32"),
     )
 
 
+def _box(example):
+    """Returns a picture's box, or that of the first thing on it, or None."""
+    if "bbox" in example and len(example["bbox"]) == 4:
+        return tuple(example["bbox"])
+    things = example.get("objects")
+    if isinstance(things, dict) and len(things.get("bbox", ())):
+        return tuple(things["bbox"][0])
+    return None
+
+
 def _in_pixels(sources, boxes):
     """Returns boxes in pixels, of `(ymin, xmin, ymax, xmax)` in [0, 1]."""
-    if not boxes:
-        return None
-    import io
-
-    from PIL import Image
-
     sizes = np.array([Image.open(io.BytesIO(s)).size for s in sources])
     across, down = sizes[:, :1], sizes[:, 1:]
     boxes = np.clip(np.array(boxes, "float64"), 0, 1)

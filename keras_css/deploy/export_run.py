@@ -119,7 +119,7 @@ def export_model(
         path: Where the file goes.
         student: Needed where the file holds several students: a name such as
             `network_a/branch_0` (a network on its own is `network_a`).
-        dataset: Name of the data set whose training images it is proven on
+        dataset: Name of the data set whose validation images it is proven on
             and whose test images it is measured on.
         data_dir: Where the data are.
         say: Function that takes a line for the user.
@@ -155,6 +155,7 @@ def export_model(
         # The size is the model's: pictures are read as it takes them.
         size = tuple(model.inputs[0].shape[1:3])
         found = load_dataset(dataset, data_dir, say, image_size=size)
+        about["crop_fraction"] = found.about["crop_fraction"]
         _check_fits(model, found)
         if not find_preprocessing(model):
             raise UserError(

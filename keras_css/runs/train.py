@@ -166,12 +166,14 @@ def build_distiller(config, dataset):
         method=methods.METHODS.get(config.method)(**config.method_options),
         augmentation=build_augmentation(config, dataset),
         augment_each_network=config.augment_each_network,
-        mixing=(
-            Mixing(config.mixup, config.cutmix)
-            if config.mixup or config.cutmix
-            else None
-        ),
+        mixing=build_mixing(config),
     )
+
+
+def build_mixing(config):
+    """Returns the `Mixing` that a configuration describes, or None."""
+    wanted = config.mixup or config.cutmix
+    return Mixing(config.mixup, config.cutmix) if wanted else None
 
 
 def build_augmentation(config, dataset):
@@ -222,6 +224,7 @@ def describe_data(dataset):
         "training_images": len(dataset.train),
         "validation_images": len(dataset.validation),
         "test_images": len(dataset.test),
+        "content": dataset.about["content"],
     }
 
 
@@ -253,7 +256,11 @@ def describe_run(config, dataset):
         "config": config.to_json(),
         "backend": keras.backend.backend(),
         "data": describe_data(dataset),
-        "data_notes": dataset.about,
+        "data_notes": {
+            key: value
+            for key, value in dataset.about.items()
+            if key != "content"
+        },
         "versions": versions,
         "machine": f"{platform.system()} {platform.machine()}",
     }

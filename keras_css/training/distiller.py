@@ -229,19 +229,25 @@ class OnlineDistiller(TrainStep, keras.Model):
             self._check_and_build(*validation_data[:2], what="validation")
         elif validation_data is not None:
             self._check_and_build(validation_data, None, what="validation")
-        return super().fit(
-            x=x,
-            y=y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=0,
-            callbacks=self._callbacks(
-                callbacks, verbose, EpochCounter(), NonFiniteGuard()
-            ),
-            validation_split=validation_split,
-            validation_data=validation_data,
-            **kwargs,
-        )
+        try:
+            return super().fit(
+                x=x,
+                y=y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=0,
+                callbacks=self._callbacks(
+                    callbacks, verbose, EpochCounter(), NonFiniteGuard()
+                ),
+                validation_split=validation_split,
+                validation_data=validation_data,
+                **kwargs,
+            )
+        except Exception as error:
+            known = getattr(x, "error", None)
+            if known is None or known is error:
+                raise
+            raise known from error
 
     def evaluate(
         self,

@@ -55,20 +55,11 @@ class TrainingViews(keras.layers.Layer):
                 seed=self.generator,
             )
         if self.each_network:
-            views = {
-                name: self._augment(images, draws, i)
+            return {
+                name: self._view(images, draws, i)
                 for i, name in enumerate(names)
             }
-        else:
-            views = dict.fromkeys(names, self._augment(images, draws, 0))
-        if self.mixing is None:
-            return views
-        last = draws[:, -self.mixing.num_draws :]
-        for name, view in views.items():
-            views[name], self._share = self.mixing(
-                ops.cast(view, "float32"), last
-            )
-        return views
+        return dict.fromkeys(names, self._view(images, draws, 0))
 
     def mix_terms(self, losses_for, labels, training):
         """Returns the loss terms of a batch, for mixed labels if it is mixed.
@@ -104,6 +95,15 @@ class TrainingViews(keras.layers.Layer):
         if "images" in x:
             return x["images"], x["draws"]
         return self.resident.take(x), x["draws"]
+
+    def _view(self, images, draws, place):
+        """Returns the images of one network, and notes the share of labels."""
+        images = self._augment(images, draws, place)
+        if self.mixing is None:
+            return images
+        last = draws[:, -self.mixing.num_draws :]
+        images, self._share = self.mixing(ops.cast(images, "float32"), last)
+        return images
 
     def _augment(self, images, draws, place):
         if self.augmentation is None:

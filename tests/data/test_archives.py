@@ -1,5 +1,6 @@
 """Archives are unpacked whole or not at all, and never elsewhere."""
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -65,7 +66,16 @@ def test_a_damaged_archive_leaves_nothing(tmp_path):
     path = tar(tmp_path / "a.tgz", {"one/1.txt": bytes(range(256)) * 999})
     path.write_bytes(path.read_bytes()[:-200])
     (tmp_path / "b.zip").write_bytes(b"PK\x03\x04 and no more")
-    for archive in (path, tmp_path / "b.zip"):
+    members = {f"{i}.txt": bytes(2000) for i in range(5)}
+    packed = bytearray(tar(tmp_path / "c.tgz", members).read_bytes())
+    plain = bytearray(gzip.decompress(packed))
+    plain[plain.index(b"2.txt")] = 0xFF
+    (tmp_path / "d.tar").write_bytes(plain)
+    packed[-6] ^= 1
+    (tmp_path / "c.tgz").write_bytes(packed)
+    for archive in find_archives(tmp_path):
         with pytest.raises(UserError, match="is damaged"):
             unpack(archive, silent)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tgz", "b.zip"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *("a.tgz", "b.zip", "c.tgz", "d.tar"),
+    ]

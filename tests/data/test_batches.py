@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import psutil
 import pytest
 import tiny
 import trees
@@ -237,3 +238,28 @@ def test_a_cohort_with_augmentation_and_mixing_trains_on_plain_arrays():
     assert again.views.each_network
     assert again.views.mixing.cutmix == 1.0
     assert again.views.augmentation.transforms == (PadAndCrop(1),)
+
+
+def test_a_picture_that_vanishes_ends_training_in_one_line(tmp_path):
+    paths = [str(trees.picture(tmp_path / f"{i}.png", i)) for i in range(16)]
+    labels = np.arange(16, dtype="int32") % 4
+    split = Split(Pictures(paths, (8, 8, 3)), labels)
+    batches = TrainingBatches(split, 4, seed=0)
+    distiller = tiny.cohort()
+    (tmp_path / "5.png").unlink()
+    batches = TrainingBatches(split, 4, seed=0)
+    with pytest.raises(UserError, match=r"5\.png"):
+        distiller.fit(batches, epochs=2, shuffle=False, verbose=0)
+
+
+@pytest.mark.once
+def test_work_of_a_killed_process_is_done_again(tmp_path):
+    paths = [str(trees.picture(tmp_path / f"{i}.png", i)) for i in range(16)]
+    split = Split(Pictures(paths, (6, 6, 3)), np.arange(16, dtype="int32"))
+    batches = TrainingBatches(split, 4, seed=0)
+    images = [batches[0][0]["images"]]
+    for process in psutil.Process().children():
+        process.kill()
+    images += [batches[i][0]["images"] for i in range(1, 4)]
+    rows = batches.order
+    np.testing.assert_array_equal(np.concatenate(images), split.images[rows])

@@ -66,6 +66,7 @@ def test_csv(tmp_path):
         ("file,class\n", "must name the columns"),
         ("", "must name the columns"),
         ("path,label\n1.png,a\n2.png\n", "Line 3"),
+        ("path,label\n1.png,a, b\n", "Line 2"),
         ("path,label,split\n1.png,a,trian\n", "received 'trian'"),
         ("path,label\n1.png,\n", "Line 2"),
         ("path,label\n1.png,a\n", "at least two labels"),
@@ -111,8 +112,11 @@ def test_a_damaged_list_gets_one_line(tmp_path):
     root = trees.cub(tmp_path) / "CUB_200_2011"
     lines = (root / "train_test_split.txt").read_text().splitlines()
     (root / "train_test_split.txt").write_text("\n".join(lines[:-1]))
-    with pytest.raises(UserError, match="image 95 lacks one"):
-        read_layout(root)
+    for boxes in (True, False):
+        with pytest.raises(UserError, match="image 95 lacks one"):
+            read_layout(root)
+        if boxes:
+            (root / "bounding_boxes.txt").unlink()
     (root / "train_test_split.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
         read_layout(root)
@@ -214,3 +218,36 @@ def test_classes_that_do_not_fit_get_one_line(tmp_path):
         path.unlink()
     load_dataset("folder", other, say=said.append)
     assert "1 classes have no test image: bee" in said
+
+
+def test_folders_that_are_no_parts_are_not_dropped(tmp_path):
+    root = trees.class_folders(
+        tmp_path / "a", {"train": 2, "val": 2, "more": 1}
+    )
+    with pytest.raises(UserError, match="train, val and 1 more"):
+        read_layout(root)
+    both = trees.class_folders(
+        tmp_path / "b", {"train": 2, "val": 1, "valid": 1}
+    )
+    with pytest.raises(UserError, match="one folder for the validation part"):
+        read_layout(both)
+
+
+def test_links_to_folders_are_faults(tmp_path):
+    root = trees.class_folders(tmp_path / "a", {"train": 2, "test": 2})
+    trees.picture(tmp_path / "elsewhere" / "1.png", 99)
+    os.symlink(tmp_path / "elsewhere", root / "train" / "bee" / "more")
+    os.symlink(tmp_path / "elsewhere", root / "train" / "wasp")
+    faults = read_layout(root).faults
+    assert len(faults) == 2
+    assert all("copy it there" in fault for fault in faults)
+
+
+def test_a_tree_of_another_set_is_refused(tmp_path):
+    root = trees.stanford_dogs(tmp_path)
+    with pytest.raises(UserError, match="use --dataset stanford_dogs"):
+        quietly("cub200", root)
+    said = []
+    load_dataset("stanford_dogs", root, say=said.append)
+    assert any("2 of 120 classes" in line for line in said)
+    quietly("folder", root)

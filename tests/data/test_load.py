@@ -15,7 +15,7 @@ from keras_css.data import Pictures
 from keras_css.data import Split
 from keras_css.data import channel_statistics
 from keras_css.data import load_dataset
-from keras_css.data.splits import digests_of
+from keras_css.data.splits import content
 from keras_css.data.splits import stratified
 from keras_css_runtime.pictures import to_array
 
@@ -56,7 +56,7 @@ def test_digits_have_a_test_part_that_no_seed_changes():
     other = quietly("digits", seed=5)
     np.testing.assert_array_equal(digits.test.images, other.test.images)
     found = [
-        set(digests_of(s.images).tolist())
+        set(content(s.images).tolist())
         for s in (digits.train, digits.validation, digits.test)
     ]
     assert not found[0] & found[1] | found[0] & found[2] | found[1] & found[2]
@@ -70,12 +70,40 @@ def test_an_image_of_two_parts_is_left_out_of_training(tmp_path):
     said = []
     data = load_dataset("folder", root, say=said.append)
     assert (len(data.train), len(data.validation), len(data.test)) == (15, 9, 9)
-    assert data.about["left_out"] == [
-        "1 validation images are test images, too: left out of validation",
-        "1 train images are validation images, too: left out of train",
-        "1 train images are test images, too: left out of train",
-    ]
+    lines = data.about["left_out"]
+    for line, (part, other, name) in zip(
+        lines,
+        [
+            ("validation", "test", root / "val/bee/again.png"),
+            ("train", "validation", root / "train/ant/too.png"),
+            ("train", "test", root / "train/ant/again.png"),
+        ],
+        strict=True,
+    ):
+        assert line == (
+            f"1 {part} images are {other} images, too: left out of {part}: "
+            f"{name}"
+        )
     assert set(data.about["left_out"]) <= set(said)
+
+
+def test_a_class_of_copies_keeps_a_training_image(tmp_path):
+    root = trees.class_folders(tmp_path, {".": 4})
+    for i in range(1, 4):
+        shutil.copy(root / "bee" / "0.png", root / "bee" / f"{i}.png")
+    for seed in range(6):
+        data = quietly("folder", root, seed=seed)
+        assert 1 in data.train.labels
+        assert (data.train.labels == 1).sum() == 4, "copies stay together"
+
+
+def test_files_that_cannot_be_read_are_no_copies_of_each_other(tmp_path):
+    root = trees.class_folders(tmp_path, {"train": 4, "val": 2, "test": 2})
+    for part in ("train", "val", "test"):
+        (root / part / "bee" / "empty.png").write_bytes(b"")
+    data = quietly("folder", root, on_bad_image="skip")
+    assert len(data.about["skipped"]) == 3
+    assert data.about["left_out"] == []
 
 
 def jpeg(image, **options):
@@ -87,7 +115,9 @@ def jpeg(image, **options):
 def good_pictures():
     """Pictures of every kind and the colour each is to become."""
     red = Image.new("RGB", (40, 30), (200, 30, 40))
-    turned = Image.new("RGB", (40, 30), (200, 30, 40))
+    # Stored with its upper half black; turned by 90 degrees, the right one.
+    turned = Image.new("RGB", (40, 40), (200, 30, 40))
+    turned.paste((0, 0, 0), (0, 0, 40, 20))
     exif = turned.getexif()
     exif[0x0112] = 6
     clear = Image.new("RGBA", (40, 30), (200, 30, 40, 0))
@@ -112,6 +142,7 @@ def test_every_kind_of_picture_is_converted(tmp_path):
         image.save(tmp_path / name, **options)
         found = to_array(tmp_path / name, (16, 16, 3))
         assert found.shape == (16, 16, 3)
+        found = found[:, :6] if name == "turned.jpg" else found
         distance = np.abs(found.astype(int) - color).max()
         assert distance <= 6, (name, found[0, 0])
     # The ending does not matter, what is in the file does.
@@ -129,6 +160,7 @@ def bad_pictures():
         "truncated.jpg": whole[: len(whole) // 2],
         "text.png": b"this is no picture at all",
         "bomb.png": bomb.getvalue(),
+        "script.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
     }
 
 
@@ -137,8 +169,8 @@ def spoilt(tmp_path_factory):
     """Class folders with one bad picture of each kind and a link outside."""
     root = tmp_path_factory.mktemp("spoilt") / "data"
     trees.class_folders(root, {"train": 6, "test": 3})
-    for name, content in bad_pictures().items():
-        (root / "train" / "bee" / name).write_bytes(content)
+    for name, data in bad_pictures().items():
+        (root / "train" / "bee" / name).write_bytes(data)
     outside = trees.picture(root.parent / "outside.png", 1000)
     os.symlink(outside, root / "train" / "bee" / "link.png")
     os.symlink("nowhere.png", root / "train" / "bee" / "broken.png")
@@ -169,7 +201,7 @@ def test_bad_pictures_are_skipped_and_listed(spoilt, feeding):
     skipped = data.about["skipped"]
     for name in (*bad_pictures(), "link.png", "broken.png"):
         assert sum(name in line for line in skipped) == 1, name
-    assert sum(line.startswith("skipped: ") for line in said) == 6
+    assert sum(line.startswith("skipped: ") for line in said) == 7
     assert len(data.train) + len(data.validation) == 18
     assert data.train.images[:].shape[1:] == (10, 12, 3)
 

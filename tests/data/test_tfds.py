@@ -85,6 +85,10 @@ def test_a_prepared_copy_is_read(copies, monkeypatch):
 def test_the_same_copy_by_data_dir_and_its_boxes(copies):
     folder = tfds.prepared_copy("tiny_birds", copies)
     assert folder == copies / "tiny_birds" / "1.2.0"
+    other = copies / "tiny_birds" / "1.3.0.incompleteXYZ"
+    other.mkdir()
+    (other / "dataset_info.json").write_text("{}")
+    assert tfds.prepared_copy("tiny_birds", copies) == folder
     data = load_dataset(
         *("tfds:tiny_birds", str(folder)),
         say=lambda line: None,

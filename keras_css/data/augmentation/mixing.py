@@ -1,5 +1,7 @@
 """Mixing each image with another one of its batch, and their labels."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -79,12 +81,16 @@ def partner(batch):
     return ops.roll(batch, 1, axis=0)
 
 
-def _beta(alpha, uniform):
-    """Returns the quantile of Beta(alpha, alpha), from a table."""
+@functools.cache
+def _quantiles(alpha):
     from scipy.stats import beta
 
-    table = beta.ppf(np.linspace(0, 1, STEPS + 1), alpha, alpha)
-    table = ops.convert_to_tensor(table, dtype="float32")
+    return beta.ppf(np.linspace(0, 1, STEPS + 1), alpha, alpha)
+
+
+def _beta(alpha, uniform):
+    """Returns the quantile of Beta(alpha, alpha), from a table."""
+    table = ops.convert_to_tensor(_quantiles(alpha), dtype="float32")
     place = uniform * STEPS
     below = ops.floor(place)
     index = ops.cast(below, "int32")

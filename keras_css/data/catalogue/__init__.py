@@ -34,7 +34,7 @@ def get_entry(name):
     Raises:
         UserError: If the name is unknown.
     """
-    if name.startswith(TFDS_PREFIX):
+    if name.startswith(TFDS_PREFIX) and name != TFDS_PREFIX:
         return Entry(
             title=f"{name.removeprefix(TFDS_PREFIX)} of tensorflow-datasets",
             tfds=name.removeprefix(TFDS_PREFIX),

@@ -36,8 +36,7 @@ def matches(path):
     """Returns the folder that holds the pickles, itself or in it."""
     for name, (_, meta, *_) in KINDS.items():
         for place in (path / name, path):
-            named = place.name == name or place == path
-            if named and (place / meta).is_file() and _kind(place):
+            if (place / meta).is_file() and _kind(place):
                 return place
     return None
 
@@ -63,6 +62,7 @@ def read(root):
         f"the pickles of {name} in {root}",
         tuple(n.decode("utf-8", "replace").replace("_", " ") for n in names),
         splits,
+        layout=name.replace("-", "").split("python")[0].split("batches")[0],
     )
 
 

@@ -30,19 +30,31 @@ def read(root):
     """
     folders = _folders(root)
     by_name = {folder.name.lower(): folder for folder in folders}
-    parts = {
-        part: by_name[name]
-        for part, names in NAMES.items()
-        for name in names
-        if name in by_name
-    }
+    parts = {}
+    for part, names in NAMES.items():
+        found = [by_name[name] for name in names if name in by_name]
+        if len(found) > 1:
+            raise UserError(
+                f"'{root}' must have one folder for the {part} part, received "
+                f"{' and '.join(f.name for f in found)}: keep one."
+            )
+        if found:
+            parts[part] = found[0]
     if "train" not in parts:
         if parts:
             raise UserError(
                 f"'{root}' must have a train/ folder beside "
-                f"{', '.join(f.name + '/' for f in parts.values())}."
+                f"{', '.join(f.name + '/' for f in parts.values())} (if that "
+                "is the name of a class, give it another one)."
             )
         parts = {"train": root}
+    others = len(folders) - len(parts)
+    if parts["train"] != root and others:
+        raise UserError(
+            f"'{root}' must hold folders of parts or of classes, received "
+            f"{', '.join(f.name for f in parts.values())} and {others} more: "
+            "move them elsewhere."
+        )
     classes = [folder.name for folder in _folders(parts["train"])]
     if len(set(map(str.lower, classes))) < 2:
         raise UserError(
@@ -59,7 +71,9 @@ def read(root):
                     f"{_some(classes)}, but is none of them."
                 )
             label = classes.index(class_folder.name)
-            pictures, others = _pictures(class_folder)
+            if not listing.holds(class_folder):
+                continue
+            pictures, others = _pictures(class_folder, listing)
             if not pictures and part == "train":
                 raise UserError(
                     f"Class folder '{class_folder}' must hold pictures, but "
@@ -87,11 +101,17 @@ def _folders(path):
     )
 
 
-def _pictures(folder):
+def _pictures(folder, listing):
     """Returns the pictures of a folder, sorted, and the number of others."""
     found, others = [], 0
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in folders:
+            path = pathlib.Path(place, name)
+            if path.is_symlink():
+                listing.faults.append(
+                    f"'{path}' must be a folder, but is a link: copy it there."
+                )
         for name in files:
             path = pathlib.Path(place, name)
             if path.suffix.lower() in ENDINGS and not name.startswith("."):

@@ -38,7 +38,7 @@ def read(path):
     for number, row in enumerate(rows[1:], 2):
         if not any(map(str.strip, row)):
             continue
-        if len(row) < len(header):
+        if len(row) != len(header):
             raise _error(path, number, f"{len(header)} columns", len(row))
         entry = dict(zip(header, map(str.strip, row)))
         part = entry.get("split", "train").lower()

@@ -25,7 +25,7 @@ def read(root):
     labels = _table(root / "image_class_labels.txt", 1)
     training = _table(root / "train_test_split.txt", 1)
     classes = _table(root / "classes.txt", 1)
-    boxes = {}
+    boxes = None
     if (root / "bounding_boxes.txt").is_file():
         boxes = _table(root / "bounding_boxes.txt", 4)
     index = {key: i for i, key in enumerate(sorted(classes, key=int))}
@@ -34,18 +34,20 @@ def read(root):
         try:
             part = {"1": "train", "0": "test"}[training[key][0]]
             label = index[labels[key][0]]
-            left, top, width, height = map(float, boxes[key])
-            box = (left, top, left + width, top + height)
-        except (KeyError, ValueError) as error:
-            if boxes or not isinstance(error, KeyError):
-                raise UserError(
-                    f"The lists of '{root}' must give every image a class, a "
-                    f"split and a box, but image {key} lacks one."
-                ) from error
             box = None
+            if boxes is not None:
+                left, top, width, height = map(float, boxes[key])
+                box = (left, top, left + width, top + height)
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"The lists of '{root}' must give every image a class, a split "
+                f"and, if there are boxes, a box, but image {key} lacks one."
+            ) from error
         listing.add(part, root / "images" / name, label, box)
     names = [_clean(classes[key][0]) for key in index]
-    return listing.found(f"the CUB-200-2011 tree of {root}", names)
+    return listing.found(
+        f"the CUB-200-2011 tree of {root}", names, layout="cub200"
+    )
 
 
 def _table(path, columns):
@@ -53,7 +55,7 @@ def _table(path, columns):
     table = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
         key, *values = line.split(maxsplit=columns)
-        if len(values) != columns or not key.isdigit():
+        if len(values) != columns or not key.isdecimal():
             raise UserError(
                 f"Line {number} of '{path}' must be a number and {columns} "
                 f"values, received '{line[:80]}'."

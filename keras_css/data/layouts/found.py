@@ -22,6 +22,7 @@ class Found:
         parts: Dict from `"train"` and, where there are such, `"validation"`
             and `"test"` to a `Split`.
         ignored: Number of files that are no pictures by their ending.
+        layout: Name of the set whose tree this is, or "".
         faults: List of lines about pictures that must not be read.
     """
 
@@ -30,6 +31,7 @@ class Found:
     parts: dict
     ignored: int = 0
     faults: tuple = ()
+    layout: str = ""
 
 
 class Listing:
@@ -46,6 +48,17 @@ class Listing:
         self.faults = []
         self._rows = {part: [] for part in PARTS}
 
+    def holds(self, folder):
+        """Says whether a folder lies within; one that does not is a fault."""
+        resolved = folder.resolve()
+        if resolved.is_relative_to(self._inside):
+            return True
+        self.faults.append(
+            f"'{folder}' must lie in '{self.root}', but leads to '{resolved}': "
+            "copy it there."
+        )
+        return False
+
     def add(self, part, path, label, box=None):
         """Adds one picture; one that cannot be used becomes a fault."""
         resolved = path.resolve()
@@ -59,7 +72,7 @@ class Listing:
         else:
             self._rows[part].append((str(path), label, box))
 
-    def found(self, where, class_names, ignored=0):
+    def found(self, where, class_names, ignored=0, layout=""):
         """Returns the `Found` of all pictures added."""
         parts = {}
         for part, rows in self._rows.items():
@@ -78,7 +91,8 @@ class Listing:
                 f"'{self.root}' must hold pictures, but none was found."
             )
         return Found(
-            where, tuple(class_names), parts, ignored, tuple(self.faults)
+            *(where, tuple(class_names), parts, ignored, tuple(self.faults)),
+            layout=layout,
         )
 
 

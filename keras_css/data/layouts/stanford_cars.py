@@ -3,6 +3,7 @@
 from keras_css.data.layouts.found import Listing
 from keras_css.data.layouts.mat import load_mat
 from keras_css.errors import UserError
+from keras_css.errors import first_line
 
 TRAIN = "cars_train_annos.mat"
 META = "cars_meta.mat"
@@ -48,6 +49,7 @@ def read(root):
     return listing.found(
         f"the Stanford Cars tree of {root}",
         [str(names[number - 1]) for number in numbers],
+        layout="stanford_cars",
     )
 
 
@@ -59,16 +61,17 @@ def _rows(part, folder, annotations):
             f"'{annotations}' must have the fields of Stanford Cars, but "
             f"{', '.join(sorted(missing))} is missing."
         )
-    return [
-        (
-            part,
-            folder / str(entry["fname"]),
-            int(entry["class"]),
-            # MATLAB counts pixels from 1; the last pixel belongs to the box.
-            (
-                *(float(entry[side]) - 1 for side in SIDES[:2]),
-                *(float(entry[side]) for side in SIDES[2:]),
-            ),
-        )
-        for entry in entries
-    ]
+    try:
+        return [_row(part, folder, entry) for entry in entries]
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"'{annotations}' must have a number in every field but fname: "
+            f"{first_line(error)}."
+        ) from error
+
+
+def _row(part, folder, entry):
+    left, top, right, bottom = (float(entry[side]) for side in SIDES)
+    # MATLAB counts pixels from 1; the last pixel belongs to the box.
+    box = (left - 1, top - 1, right, bottom)
+    return part, folder / str(entry["fname"]), int(entry["class"]), box

@@ -44,7 +44,9 @@ def read(root):
         box = _box(root / "Annotation" / file.rpartition(".")[0], boxes)
         listing.add(part, root / "Images" / file, index[label], box)
     names = [_clean(breeds[label]) for label in index]
-    return listing.found(f"the Stanford Dogs tree of {root}", names)
+    return listing.found(
+        f"the Stanford Dogs tree of {root}", names, layout="stanford_dogs"
+    )
 
 
 def _lists(root):
