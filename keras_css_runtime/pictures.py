@@ -13,6 +13,8 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Too many pixels are refused below, with the file's name.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Others would let a file called .jpg start programs such as Ghostscript.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MODES = {1: "L", 3: "RGB"}
@@ -84,7 +86,7 @@ def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
     # Transparency is laid on white when the picture is small: less memory.
     mode = "RGBA" if image.has_transparency_data else MODES[channels]
     try:
-        image = image.convert(mode)
+        image = image if image.mode == mode else image.convert(mode)
     except ValueError as error:
         raise UserError(
             f"{_name(picture)} must be grey or in colour, received mode "
@@ -133,27 +135,28 @@ def _read(picture, wanted, box, margin):
     name = _name(picture)
     try:
         source = io.BytesIO(picture) if type(picture) is bytes else picture
-        with warnings.catch_warnings():
-            # Too many pixels are refused below, with the file's name.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(source, formats=FORMATS) as file:
-                size = file.size
-                if size[0] * size[1] > MOST_PIXELS:
-                    raise ValueError(
-                        f"{size[0]}x{size[1]} pixels are more than "
-                        f"{MOST_PIXELS:,}, scale it down"
-                    )
-                if box is not None:
-                    cut = (box[2] - box[0], box[3] - box[1])
-                    wanted = tuple(
-                        round(w * s / max(c, 1))
-                        for w, s, c in zip(wanted, size, cut)
-                    )
-                file.draft(None, wanted)
-                file.load()
-                return ImageOps.exif_transpose(
-                    _cut(file, box, margin, size, name)
+        with Image.open(source, formats=FORMATS) as file:
+            size = file.size
+            if size[0] * size[1] > MOST_PIXELS:
+                raise ValueError(
+                    f"{size[0]}x{size[1]} pixels are more than "
+                    f"{MOST_PIXELS:,}, scale it down"
                 )
+            if box is not None:
+                cut = (box[2] - box[0], box[3] - box[1])
+                wanted = tuple(
+                    round(w * s / max(c, 1))
+                    for w, s, c in zip(wanted, size, cut)
+                )
+            if size[0] > wanted[0] and size[1] > wanted[1]:
+                file.draft(None, wanted)
+            file.load()
+            image = _cut(file, box, margin, size, name)
+            # Looking for what turns a picture takes as long as decoding a
+            # small one.
+            if file.format == "JPEG" and "exif" not in file.info:
+                return image
+            return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise UserError(
             f"{name} must be a picture, but there is none."

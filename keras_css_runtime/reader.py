@@ -6,7 +6,7 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.pictures import to_array
 
 
-def read_pictures(sources, boxes, margin, shape, crop_fraction):
+def read_pictures(sources, boxes, margin, shape, crop_fraction, place=None):
     """Returns pictures as one array, and what is wrong with some.
 
     Args:
@@ -15,17 +15,26 @@ def read_pictures(sources, boxes, margin, shape, crop_fraction):
         margin: Around the boxes.
         shape: `(H, W, channels)`.
         crop_fraction: Part of each side that is kept.
+        place: `(path, offset)` of a file to write the images into; None to
+            return them.
 
     Returns:
         `(images, faults)`: a uint8 array `(N, H, W, channels)` and a dict from
         the index of a bad picture, whose image is black, to what is wrong.
+        With a `place` the images are None.
     """
-    images = np.zeros((len(sources), *shape), "uint8")
+    size = (len(sources), *shape)
+    if place is None:
+        images = np.zeros(size, "uint8")
+    else:
+        path, offset = place
+        images = np.memmap(path, "uint8", "r+", offset, size)
     faults = {}
     for i, source in enumerate(sources):
         box = None if boxes is None else boxes[i]
         try:
             images[i] = to_array(source, shape, crop_fraction, box, margin)
         except UserError as error:
+            images[i] = 0
             faults[i] = str(error)
-    return images, faults
+    return images if place is None else None, faults

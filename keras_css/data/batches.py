@@ -8,6 +8,7 @@ import numpy as np
 from keras_css.data.pictures import Pictures
 from keras_css.data.pictures import worker_count
 from keras_css.data.resident import ResidentImages
+from keras_css.data.shared import SharedBatches
 from keras_css.errors import UserError
 
 # Keeps the random numbers of images apart from those of the order.
@@ -147,12 +148,14 @@ class ReadAhead:
     def __init__(self, pictures):
         self.pictures = pictures
         self._running = {}
+        self._span, self._shared, self._begun = range(1), None, False
 
     def take(self, place, rows_of):
         """Returns the images of a batch.
 
         Args:
-            place: Number of the batch; they are asked for in rising order.
+            place: Number of the batch. They are asked for in rising order;
+                what is skipped is read in vain.
             rows_of: Function from a number to the rows of that batch, or None
                 if it is not known yet or there is none.
 
@@ -160,22 +163,46 @@ class ReadAhead:
             UserError: If a picture cannot be read any more.
         """
         rows = rows_of(place)
-        for coming in range(place, place + self._batches(len(rows))):
+        if not self._begun:
+            self._begin(len(rows))
+        for other in [n for n in self._running if n - place not in self._span]:
+            # It may still be writing into a slot.
+            self._end(other)
+        for coming in (place + step for step in self._span):
             wanted = rows_of(coming) if coming not in self._running else None
             if wanted is not None:
-                self._running[coming] = self.pictures.submit(wanted)
-        for past in [number for number in self._running if number < place]:
-            self._running.pop(past).cancel()
-        future = self._running.pop(place)
-        images, faults = self.pictures.result(rows, future)
+                self._running[coming] = (
+                    wanted,
+                    self.pictures.submit(wanted, self._place(coming)),
+                )
+        images, faults = self._end(place)
         for fault in faults.values():
             raise UserError(f"{fault} It could be read when training began.")
         return images
 
-    def _batches(self, size):
-        """Returns how many batches are under way at a time."""
-        batch = size * math.prod(self.pictures.shape[1:])
-        return max(1, min(2 * worker_count(), READ_AHEAD_BYTES // batch))
+    def _begin(self, size):
+        """Decides how many batches are under way at a time."""
+        shape = (size, *self.pictures.shape[1:])
+        most = READ_AHEAD_BYTES // math.prod(shape)
+        self._span = range(max(1, min(2 * worker_count(), most)))
+        slots = len(self._span)
+        self._shared = None
+        if SharedBatches.fits(slots, shape):
+            self._shared = SharedBatches(slots, shape)
+        self._begun = True
+
+    def _place(self, number):
+        if self._shared is None:
+            return None
+        return self._shared.place(number % len(self._span))
+
+    def _end(self, number):
+        """Returns `(images, faults)` of a batch; its slot is free then."""
+        rows, future = self._running.pop(number)
+        images, faults = self.pictures.result(rows, future, self._place(number))
+        if self._shared is not None:
+            images = self._shared.copy(number % len(self._span), len(rows))
+        return images, faults
 
 
 class Shuffle(keras.callbacks.Callback):

@@ -138,26 +138,31 @@ class Pictures:
         # What cannot be read equals nothing: it is judged when it is decoded.
         return f"unread {source}" if empty else found[:DIGEST_LETTERS]
 
-    def submit(self, rows):
+    def submit(self, rows, place=None):
         """Begins to read rows in another process.
+
+        Args:
+            rows: Array of indices.
+            place: Where to write the images, as `read_pictures` takes it.
 
         Returns:
             A future whose result is that of `read_pictures`.
         """
-        return _workers().submit(read_pictures, *self.take(rows)._arguments())
+        part = self.take(rows)
+        return _workers().submit(read_pictures, *part._arguments(), place)
 
-    def result(self, rows, future):
+    def result(self, rows, future, place=None):
         """Returns `(images, faults)` of what `submit` began.
 
         Work of a process that was killed is done once more.
         """
-        return self._named(rows, self._result(rows, future))
+        return self._named(rows, self._result(rows, future, place))
 
-    def _result(self, rows, future):
+    def _result(self, rows, future, place=None):
         try:
             return future.result()
         except BrokenExecutor:
-            return self.submit(rows).result()
+            return self.submit(rows, place).result()
 
     def _named(self, rows, found):
         """Tells faults by their row, and by the picture's name."""

@@ -85,6 +85,22 @@ def test_flip_mirrors_about_half_of_the_images():
     assert 60 < mirrored.sum() < 140
 
 
+@pytest.mark.parametrize("count", [1, 24])
+def test_neighbouring_picks_do_what_they_do_one_by_one(count):
+    pixels = images()
+    steps = [PadAndCrop(2), HorizontalFlip(), PadAndCrop(1, (6, 7))]
+    layer = Augmentation(steps)
+    pixels = pixels[:count]
+    draws = np.random.default_rng(3).random((count, 5), "float32")
+    found = layer(pixels, draws=draws, training=True)
+    expected = pixels
+    for step, part in zip(steps, np.split(draws, [2, 3], axis=1)):
+        expected = step(expected, part)
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(expected)
+    )
+
+
 def test_a_resized_crop_of_the_whole_is_the_image():
     pixels = images()
     layer = RandomResizedCrop((8, 9), 1.0, aspect=1.0)

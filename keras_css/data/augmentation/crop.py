@@ -11,9 +11,36 @@ from keras_css.data.augmentation.transform import Transform
 register = keras.saving.register_keras_serializable(package="keras_css")
 
 
+class PixelPick(Transform):
+    """A change after which every pixel is one of the image's, or 0.
+
+    `Augmentation` carries out neighbours of this kind in one step.
+    """
+
+    leaves_image = False
+
+    def pick(self, height, width, draws):
+        """Says where the pixels of the result come from.
+
+        Args:
+            height: Of the image.
+            width: Of the image.
+            draws: float32 `(B, num_draws)` in [0, 1).
+
+        Returns:
+            `(rows, columns)`: int32 `(B, h)` and `(B, w)`, indices of the
+            image, or None for all of them as they are. Those outside of it
+            stand for 0, if `leaves_image`.
+        """
+        raise NotImplementedError
+
+    def __call__(self, images, draws):
+        return picked_pixels(images, [(self, draws)])
+
+
 @register
 @dataclasses.dataclass(frozen=True)
-class PadAndCrop(Transform):
+class PadAndCrop(PixelPick):
     """Cuts out a random place of the image with zeros around it.
 
     With the size of the images, the random crop of the CIFAR recipes; with a
@@ -29,16 +56,96 @@ class PadAndCrop(Transform):
 
     num_draws = 2
 
-    def __call__(self, images, draws):
-        height, width = images.shape[1:3]
-        size = tuple(self.size or (height, width))
-        top = self._start(draws[:, 0], height - size[0])
-        left = self._start(draws[:, 1], width - size[1])
-        return scaled_window(images, top, size[0], left, size[1], size)
+    @property
+    def leaves_image(self):
+        return self.padding > 0
 
-    def _start(self, draws, room):
-        places = room + 2 * self.padding + 1
-        return ops.floor(draws * places) - self.padding
+    def pick(self, height, width, draws):
+        size = tuple(self.size or (height, width))
+        return (
+            self._window(draws[:, 0], height, size[0]),
+            self._window(draws[:, 1], width, size[1]),
+        )
+
+    def _window(self, draws, length, size):
+        places = length - size + 2 * self.padding + 1
+        start = ops.cast(ops.floor(draws * places), "int32") - self.padding
+        return ops.expand_dims(start, 1) + ops.arange(size, dtype="int32")
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class HorizontalFlip(PixelPick):
+    """Mirrors half of the images, left to right."""
+
+    num_draws = 1
+
+    def pick(self, height, width, draws):
+        columns = ops.expand_dims(ops.arange(width, dtype="int32"), 0)
+        mirrored = draws[:, :1] < 0.5
+        return None, ops.where(mirrored, width - 1 - columns, columns)
+
+
+def picked_pixels(images, picks):
+    """Carries out several picks, one after the other, in one gather.
+
+    Args:
+        images: Tensor `(B, H, W, c)` of any dtype.
+        picks: List of `(PixelPick, draws)`.
+
+    Returns:
+        Tensor `(B, h, w, c)` of the same dtype.
+    """
+    height, width, channels = images.shape[1:]
+    count = ops.shape(images)[0]
+    rows, columns, outside = None, None, False
+    for pick, draws in picks:
+        size = (
+            height if rows is None else rows.shape[1],
+            width if columns is None else columns.shape[1],
+        )
+        more = pick.pick(*size, draws)
+        rows, columns = (
+            _follow(indices, chosen, pick.leaves_image)
+            for indices, chosen in zip((rows, columns), more)
+        )
+        outside = outside or pick.leaves_image
+    if rows is None:
+        rows = ops.expand_dims(ops.arange(height, dtype="int32"), 0)
+    if columns is None:
+        columns = ops.expand_dims(ops.arange(width, dtype="int32"), 0)
+    row, column = ops.expand_dims(rows, 2), ops.expand_dims(columns, 1)
+    if outside:
+        inside = ops.logical_and(_inside(row, height), _inside(column, width))
+        row = ops.clip(row, 0, height - 1)
+        column = ops.clip(column, 0, width - 1)
+    image = ops.arange(count, dtype="int32") * (height * width)
+    place = ops.reshape(image, (-1, 1, 1)) + row * width + column
+    flat = ops.reshape(images, (-1, channels))
+    picked = ops.take(flat, ops.reshape(place, (-1,)), axis=0)
+    picked = ops.reshape(
+        picked, (-1, rows.shape[1], columns.shape[1], channels)
+    )
+    if not outside:
+        return picked
+    return picked * ops.cast(ops.expand_dims(inside, 3), picked.dtype)
+
+
+def _follow(first, second, outside):
+    """Returns the source of what `second` picks of what `first` picked."""
+    if second is None:
+        return first
+    if first is None:
+        return second
+    if not outside:
+        return ops.take_along_axis(first, second, axis=1)
+    inside = _inside(second, first.shape[1])
+    place = ops.clip(second, 0, first.shape[1] - 1)
+    return ops.where(inside, ops.take_along_axis(first, place, axis=1), -1)
+
+
+def _inside(indices, length):
+    return ops.logical_and(indices >= 0, indices < length)
 
 
 @register
@@ -75,24 +182,12 @@ class RandomResizedCrop(Transform):
         return scaled_window(images, top, high, left, wide, tuple(self.size))
 
 
-@register
-@dataclasses.dataclass(frozen=True)
-class HorizontalFlip(Transform):
-    """Mirrors half of the images, left to right."""
-
-    num_draws = 1
-
-    def __call__(self, images, draws):
-        mirrored = ops.reshape(draws[:, 0] < 0.5, (-1, 1, 1, 1))
-        return ops.where(mirrored, ops.flip(images, 2), images)
-
-
 def scaled_window(images, top, height, left, width, size):
     """Scales a window of each image to one size, bilinear and antialiased.
 
     Args:
         images: float32 `(B, H, W, c)`.
-        top: First row of each window, `(B,)`; rows outside the image are 0.
+        top: First row of each window, `(B,)`.
         height: Rows of each window, `(B,)` or a number.
         left: First column of each window, `(B,)`.
         width: Columns of each window, `(B,)` or a number.
@@ -101,8 +196,7 @@ def scaled_window(images, top, height, left, width, size):
     Returns:
         float32 `(B, h, w, c)`.
     """
-    # Weighting rows, then columns, is a matrix product, fast and alike on all
-    # backends, where a gather is neither.
+    # Weighting rows, then columns, as matrix products: alike on all backends.
     rows = _weights(top, height, size[0], images.shape[1])
     columns = _weights(left, width, size[1], images.shape[2])
     picked = ops.einsum("bhr,brwc->bhwc", rows, images)
@@ -117,6 +211,4 @@ def _weights(start, extent, count, length):
     pixels = ops.reshape(ops.arange(length, dtype="float32"), (1, 1, -1))
     distance = ops.abs(ops.clip(place, 0, length - 1) - pixels)
     weights = ops.relu(1 - distance / ops.maximum(step, 1))
-    weights = weights / ops.sum(weights, axis=2, keepdims=True)
-    inside = ops.logical_and(place > -0.75, place < length - 0.25)
-    return weights * ops.cast(inside, weights.dtype)
+    return weights / ops.sum(weights, axis=2, keepdims=True)

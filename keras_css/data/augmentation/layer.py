@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from keras_css.data.augmentation.crop import PixelPick
+from keras_css.data.augmentation.crop import picked_pixels
+
 
 @keras.saving.register_keras_serializable(package="keras_css")
 class Augmentation(keras.layers.Layer):
@@ -31,13 +34,20 @@ class Augmentation(keras.layers.Layer):
     def call(self, images, draws, training=None):
         if not training:
             return images
-        images = ops.cast(images, "float32")
-        used = 0
+        picks, used = [], 0
         for transform in self.transforms:
             part = draws[:, used : used + transform.num_draws]
-            images = transform(images, part)
             used += transform.num_draws
-        return images
+            if isinstance(transform, PixelPick):
+                picks.append((transform, part))
+                continue
+            images = transform(self._picked(images, picks), part)
+            picks = []
+        return self._picked(images, picks)
+
+    def _picked(self, images, picks):
+        images = picked_pixels(images, picks) if picks else images
+        return ops.cast(images, "float32")
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
