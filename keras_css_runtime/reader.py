@@ -1,9 +1,22 @@
 """Reading many pictures at a time, in a process that imports no Keras."""
 
+import functools
+import math
+import os
+
 import numpy as np
 
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.pictures import to_array
+
+
+@functools.lru_cache(maxsize=2)
+def _mapped(path, inode):
+    """Returns a file as an array; touching new pages costs as much as reading.
+
+    The inode tells one file from a later one that is open under its number.
+    """
+    return np.asarray(np.memmap(path, "uint8", "r+"))
 
 
 def read_pictures(sources, boxes, margin, shape, crop_fraction, place=None):
@@ -28,7 +41,9 @@ def read_pictures(sources, boxes, margin, shape, crop_fraction, place=None):
         images = np.zeros(size, "uint8")
     else:
         path, offset = place
-        images = np.memmap(path, "uint8", "r+", offset, size)
+        end = offset + math.prod(size)
+        memory = _mapped(path, os.stat(path).st_ino)
+        images = memory[offset:end].reshape(size)
     faults = {}
     for i, source in enumerate(sources):
         box = None if boxes is None else boxes[i]
