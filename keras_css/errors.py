@@ -3,6 +3,7 @@
 from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
+from keras_css_runtime.errors import one_line
 from keras_css_runtime.errors import unknown_name
 
 
@@ -15,5 +16,6 @@ __all__ = [
     "ProofError",
     "UserError",
     "first_line",
+    "one_line",
     "unknown_name",
 ]

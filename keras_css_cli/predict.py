@@ -12,6 +12,7 @@ import json
 from absl import flags
 
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.errors import one_line
 
 ARGUMENTS = "student.onnx PICTURES... "
 FLAGS = flags.FLAGS
@@ -58,4 +59,5 @@ def run(arguments):
     for entry in found:
         ranked = sorted(entry["probabilities"].items(), key=lambda i: -i[1])
         shown = [f"{name} {p:.3f}" for name, p in ranked[: FLAGS.top]]
-        print(f"{entry['picture']:<{width}}  {'  '.join(shown)}")
+        line = f"{entry['picture']:<{width}}  {'  '.join(shown)}"
+        print(one_line(line))

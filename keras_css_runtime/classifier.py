@@ -95,9 +95,13 @@ class OnnxClassifier:
         return to_array(picture, self.image_shape, fraction)
 
     def _crop_fraction(self):
-        found = self.metadata.get("crop_fraction", 1.0)
-        if isinstance(found, (int, float)) and 0 < found <= 1:
-            return float(found)
+        found = self.metadata.get("crop_fraction", "1")
+        try:
+            fraction = float(found)
+        except (TypeError, ValueError):
+            fraction = 0.0
+        if 0 < fraction <= 1:
+            return fraction
         raise UserError(
             "crop_fraction in the file's metadata must be a number above 0 and "
             f"up to 1, received {found!r}: export it again."

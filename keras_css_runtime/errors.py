@@ -10,12 +10,27 @@ class UserError(ValueError):
     commands print it without a traceback and exit with code 2.
     """
 
+    def __init__(self, message):
+        super().__init__(one_line(message))
+
 
 class ProofError(Exception):
     """An exported file does not do what the student does: it is not kept.
 
     The commands print the line and exit with code 1.
     """
+
+
+def one_line(text):
+    """Returns a text as a line that any terminal shows.
+
+    Names of files and classes may hold line breaks, control characters and
+    bytes that are no text.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in str(text)
+    )
 
 
 def first_line(error):

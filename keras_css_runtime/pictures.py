@@ -13,8 +13,10 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-# Too many pixels are refused below, with the file's name.
+# Too many pixels are refused below, with the file's name; damaged EXIF and the
+# like leave a picture as it is.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.(Tiff|Png|Jpeg)ImagePlugin")
 # Others would let a file called .jpg start programs such as Ghostscript.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MODES = {1: "L", 3: "RGB"}

@@ -17,6 +17,7 @@ from keras_css.data.sizes import decide_sizes
 from keras_css.data.splits import content_digest
 from keras_css.data.splits import part_images
 from keras_css.errors import UserError
+from keras_css.errors import one_line
 
 FEEDINGS = ("auto", "resident", "stream")
 ON_BAD_IMAGE = ("error", "skip")
@@ -99,10 +100,13 @@ def load(request, say=print):
     judge(skipped, request.on_bad_image, say)
     _check_parts(parts, found.class_names, say)
     if found.ignored:
-        notes.append(f"{found.ignored} files have no picture's ending: ignored")
+        notes.append(
+            f"{found.ignored} files are ignored: no picture's ending, or not "
+            "in a class folder"
+        )
     notes += _official(entry, found)
     for line in notes:
-        say(line)
+        say(one_line(line))
     return Dataset(
         class_names=found.class_names,
         **parts,

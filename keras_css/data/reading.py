@@ -8,6 +8,7 @@ import numpy as np
 from keras_css.data.dataset import Split
 from keras_css.data.pictures import Pictures
 from keras_css.errors import UserError
+from keras_css.errors import one_line
 
 # Of the machine's memory, that `auto` gives to images.
 RESIDENT_SHARE = 0.25
@@ -93,9 +94,12 @@ def judge(faults, on_bad_image, say):
     if on_bad_image == "error":
         raise UserError(_first(faults))
     for fault in faults[:10]:
-        say(f"skipped: {fault}")
+        say(f"skipped: {one_line(fault)}")
     if len(faults) > 10:
-        say(f"skipped: {len(faults) - 10} more, all named in config.json")
+        say(
+            f"skipped: {len(faults) - 10} more; data.py summary names all, and "
+            "so does the config.json of a run"
+        )
 
 
 def _first(faults):

@@ -85,7 +85,7 @@ def part_images(found, request):
         if not taken.any():
             raise UserError(
                 f"The {part} part is taken from the training images, a class "
-                "of at least two images is needed for it, received "
+                "of at least two different images is needed for it, received "
                 f"{len(taken)} images and --{part}_fraction {fraction}."
             )
         parts[part] = parts["train"].take(taken)

@@ -11,7 +11,7 @@ from keras_css.data.find import find
 from keras_css.data.layouts.found import PARTS
 from keras_css.data.pictures import Pictures
 from keras_css.data.splits import content
-from keras_css.errors import first_line
+from keras_css.errors import one_line
 from keras_css_runtime.pictures import FORMATS
 
 MOST_LINES = 10
@@ -52,12 +52,17 @@ def summary_lines(request, say=print):
         if isinstance(split.images, Pictures):
             pictures = split.images.sized(LOOK_AT, boxes=request.crop_to_box)
             faults += _faults(pictures)
-    lines += _listed("pictures that cannot be used", faults)
+    lines += _listed(
+        "pictures cannot be used, though counted above if they exist",
+        faults,
+        most=len(faults),
+    )
     if found.ignored:
         lines.append(
-            f"{found.ignored} other files: their ending is no picture's"
+            f"{found.ignored} other files: no picture's ending, or not in a "
+            "class folder"
         )
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _counts(entry, names, parts):
@@ -151,16 +156,16 @@ def _name(parts, part, row):
 def _faults(pictures):
     found = []
     for _, faults in pictures.read(np.arange(len(pictures))):
-        found += [first_line(fault) for fault in faults.values()]
+        found += faults.values()
     return found
 
 
-def _listed(what, lines):
+def _listed(what, lines, most=MOST_LINES):
     if not lines:
         return []
-    more = len(lines) - MOST_LINES
+    more = len(lines) - most
     return [
         f"{len(lines)} {what}:",
-        *(f"  {line}" for line in lines[:MOST_LINES]),
+        *(f"  {line}" for line in lines[:most]),
         *([f"  and {more} more"] if more > 0 else []),
     ]

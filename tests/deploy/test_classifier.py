@@ -194,3 +194,24 @@ def test_predicting_imports_neither_keras_nor_a_backend(exported, tmp_path):
         assert sum(entry["probabilities"].values()) == pytest.approx(1, 1e-4)
         best = max(entry["probabilities"], key=entry["probabilities"].get)
         assert entry["class"] == best
+
+
+def test_pictures_are_cut_as_the_test_images_were(exported, splits, tmp_path):
+    """A fraction of 0.5 of a picture twice as large is its middle."""
+    model = onnx.load(exported[1])
+    model.metadata_props.add(key="crop_fraction", value="0.5")
+    path = tmp_path / "cropped.onnx"
+    onnx.save(model, path)
+    image = splits[1].images[0]
+    height, width, channels = image.shape
+    large = np.zeros((2 * height, 2 * width, channels), "uint8")
+    top, left = height // 2, width // 2
+    large[top : top + height, left : left + width] = image
+    classifier = OnnxClassifier(path)
+    _, expected = classifier(image)
+    _, found = classifier(large)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    model.metadata_props[-1].value = "much"
+    onnx.save(model, path)
+    with pytest.raises(UserError, match="crop_fraction"):
+        OnnxClassifier(path)

@@ -58,6 +58,8 @@ def result_classes(dataset):
 def test_summary_lists_what_looks_wrong(call, tmp_path):
     root = trees.class_folders(tmp_path / "data", {"train": 4, "test": 2})
     (root / "train" / "ant" / "torn.jpg").write_bytes(b"no picture")
+    (root / "train" / "ant" / "two\nlines.jpg").write_bytes(b"no picture")
+    (root / "loose.png").write_bytes(b"")
     content = (root / "test" / "bee" / "0.png").read_bytes()
     (root / "train" / "cat eye" / "copy.png").write_bytes(content)
     trees.picture(root / "train" / "ant" / "long.png", 5, (90, 9))
@@ -66,7 +68,9 @@ def test_summary_lists_what_looks_wrong(call, tmp_path):
     assert code == 0, err
     for words in (
         "3 classes",
-        "1 pictures that cannot be used",
+        "2 pictures cannot be used",
+        r"two\nlines.jpg' must be a picture",
+        "1 other files",
         "torn.jpg",
         "1 train images are test images, too",
         "images with copies in different classes",

@@ -62,8 +62,9 @@ def read(root):
             f"classes, received {', '.join(classes) or 'none'}."
         )
     listing = Listing(root)
-    ignored = 0
+    ignored = 0 if parts["train"] == root else _loose(root)
     for part, folder in parts.items():
+        ignored += _loose(folder)
         for class_folder in _folders(folder):
             if class_folder.name not in classes:
                 raise UserError(
@@ -91,6 +92,14 @@ def read(root):
         else (f"class folders in {', '.join(names)} of {root}")
     )
     return listing.found(where, classes, ignored)
+
+
+def _loose(folder):
+    """Returns how many files lie beside the folders."""
+    return sum(
+        path.is_file() and not path.name.startswith(".")
+        for path in folder.iterdir()
+    )
 
 
 def _folders(path):

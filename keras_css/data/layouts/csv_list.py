@@ -29,10 +29,12 @@ def read(path):
             f"'{path}' must be comma-separated text: {error}."
         ) from error
     header = [name.strip().lower() for name in rows[0]] if rows else []
-    if not {"path", "label"} <= set(header):
+    once = len(set(header)) == len(header)
+    if not {"path", "label"} <= set(header) or not once:
         raise UserError(
             f"The first line of '{path}' must name the columns, path,label and "
-            f"if you like split, received '{','.join(header)[:80]}'."
+            "if you like split, each once with a comma between, received "
+            f"'{','.join(header)[:80]}'."
         )
     entries = []
     for number, row in enumerate(rows[1:], 2):

@@ -68,7 +68,8 @@ class Listing:
                 f"'{resolved}': copy it there."
             )
         elif not resolved.is_file():
-            self.faults.append(f"'{path}' must be a picture, but is missing.")
+            state = "is no file" if resolved.exists() else "is missing"
+            self.faults.append(f"'{path}' must be a picture, but {state}.")
         else:
             self._rows[part].append((str(path), label, box))
 
