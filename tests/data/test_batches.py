@@ -169,7 +169,7 @@ def test_other_resident_images_are_taken_up():
         distiller.optimizer.learning_rate = 0.0
         fitted = distiller.fit(batches, shuffle=False, verbose=0)
         losses.append(fitted.history["loss"][0])
-    assert abs(losses[0] - losses[1]) > 0.1
+    assert abs(losses[0] - losses[1]) > 0.02
 
 
 def test_each_network_may_see_its_own_changes():

@@ -35,7 +35,8 @@ def test_the_result_says_what_the_design_promises(trained):
     run = only_run(place)
     result = json.loads((run / "result.json").read_text())
     assert set(result) == {
-        *("method", "dataset", "backend", "seed", "epochs", "parameters"),
+        *("method", "dataset", "class_names", "backend", "seed", "epochs"),
+        "parameters",
         *("validation", "test", "diversity", "best_student"),
         *("selected_epoch", "seconds", "images_per_second"),
     }
