@@ -104,6 +104,11 @@ def use_backend(name):
     os.environ["KERAS_BACKEND"] = name
 
 
+def say(line):
+    """Shows a line of progress at once."""
+    print(line, flush=True)
+
+
 def _refuse(message, code=2):
     print(f"error: {message}", file=sys.stderr)
     return code

@@ -17,6 +17,7 @@ from absl import flags
 
 from keras_css_cli import augmentation_flags
 from keras_css_cli import data_flags
+from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import unknown_name
@@ -57,7 +58,7 @@ def _config():
 def _summary():
     from keras_css.data.summary import summary_lines
 
-    print("\n".join(summary_lines(_config().data_request(), say=_say)))
+    print("\n".join(summary_lines(_config(), say=say)))
 
 
 def _preview():
@@ -77,7 +78,7 @@ def _preview():
             f"--out must be a .png in a folder that exists, received '{out}'."
         )
     config = _config()
-    dataset = load(config.data_request(), _say)
+    dataset = load(config, say)
     config = config.complete(dataset)
     channels = dataset.image_shape[-1]
     if channels not in (1, 3):
@@ -107,11 +108,11 @@ def _prepare():
     from keras_css.data.catalogue import get_entry
     from keras_css.data.find import find
 
-    request = _config().data_request()
+    request = _config()
     if request.data_dir and pathlib.Path(request.data_dir).is_dir():
         for archive in find_archives(request.data_dir):
-            unpack(archive, _say)
-    found = find(get_entry(request.dataset), request, _say)
+            unpack(archive, say)
+    found = find(get_entry(request.dataset), request, say)
     counts = ", ".join(f"{len(s)} {part}" for part, s in found.parts.items())
     print(f"{found.where}: {counts} images, {len(found.class_names)} classes")
     place = f" --data_dir {request.data_dir}" if request.data_dir else ""
@@ -119,7 +120,3 @@ def _prepare():
     print(f"go on with: {command}")
     if found.faults:
         print(f"{len(found.faults)} pictures are missing: see summary")
-
-
-def _say(line):
-    print(line, flush=True)

@@ -10,6 +10,7 @@ few held-out digits. Takes some minutes on two CPU cores. Example:
 
 from absl import flags
 
+from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 
 FLAGS = flags.FLAGS
@@ -40,7 +41,7 @@ def run():
         )
         run_dir = new_run_dir(FLAGS.out_dir, f"digits-{method}")
         print(f"\n== {method}", flush=True)
-        result = train(config, run_dir, say=_say)
+        result = train(config, run_dir, say=say)
         print(f"\n{summary_text(result, run_dir)}", flush=True)
         results.append(result)
         run_dirs.append(run_dir)
@@ -59,20 +60,16 @@ def _ship(run_dir):
     from keras_css.deploy.report import export_lines
 
     print("\n== the best student of css as an ONNX file", flush=True)
-    reports, refused = export_run(run_dir, say=_say)
+    reports, refused = export_run(run_dir, say=say)
     if refused:
         raise next(iter(refused.values()))
     (path,) = reports
     print("\n".join(export_lines(reports, measure_students([path]))))
     print("\n== its latency", flush=True)
-    lines = benchmark_file(path, batch_sizes=(1, 32), seconds=1.0, say=_say)
+    lines = benchmark_file(path, batch_sizes=(1, 32), seconds=1.0, say=say)
     print("\n".join(lines))
     print("\n== a few held-out digits")
-    test = load_dataset("digits", say=_say).test
+    test = load_dataset("digits", say=say).test
     names, probabilities = OnnxClassifier(path)(test.images[:10])
     for label, name, row in zip(test.labels, names, probabilities):
         print(f"a {label} is taken for a {name} ({row.max():.3f})")
-
-
-def _say(line):
-    print(line, flush=True)

@@ -13,6 +13,7 @@ student.json. Examples:
 
 from absl import flags
 
+from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import UserError
@@ -83,7 +84,7 @@ def run():
         "precision": FLAGS.precision,
         "max_accuracy_drop": FLAGS.max_accuracy_drop,
         "data_dir": FLAGS.data_dir,
-        "say": _say,
+        "say": say,
     }
     refused = {}
     if FLAGS.model:
@@ -103,7 +104,3 @@ def run():
         raise ProofError(
             "; ".join(f"{path}: {why}" for path, why in refused.items())
         )
-
-
-def _say(line):
-    print(line, flush=True)

@@ -23,6 +23,7 @@ from absl import flags
 from keras_css_cli import augmentation_flags
 from keras_css_cli import data_flags
 from keras_css_cli.augmentation_flags import augmentation_settings
+from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 from keras_css_cli.data_flags import data_settings
 from keras_css_runtime.errors import UserError
@@ -100,7 +101,7 @@ def run():
     else:
         config = RunConfig(**_settings())
     run_dir = FLAGS.run_dir or _new_run_dir(config)
-    result = train(config, run_dir, resume=bool(stored), say=_say)
+    result = train(config, run_dir, resume=bool(stored), say=say)
     print(summary_text(result, run_dir))
 
 
@@ -145,7 +146,7 @@ def _stored_run():
         raise UserError("--resume needs --run_dir, the folder of the run.")
     folder = pathlib.Path(FLAGS.run_dir)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        _say(f"no run in {folder}: starting from the beginning")
+        say(f"no run in {folder}: starting from the beginning")
         return None
     try:
         stored = json.loads((folder / "config.json").read_text("utf-8"))
@@ -191,7 +192,3 @@ def _new_run_dir(config):
         f"{config.dataset.replace(':', '-').replace('/', '-')}"
         f"-{config.method}-{backend}",
     )
-
-
-def _say(line):
-    print(line, flush=True)

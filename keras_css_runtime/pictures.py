@@ -48,6 +48,12 @@ def find_pictures(path):
     return found
 
 
+def open_picture(picture):
+    """Opens a path, or the bytes of a file; only its header is read."""
+    source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+    return Image.open(source, formats=FORMATS)
+
+
 def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
     """Returns one picture as a uint8 array of the shape a network takes.
 
@@ -136,8 +142,7 @@ def _read(picture, wanted, box, margin):
     """Returns the picture of a file or of its bytes, `box` of it if given."""
     name = _name(picture)
     try:
-        source = io.BytesIO(picture) if type(picture) is bytes else picture
-        with Image.open(source, formats=FORMATS) as file:
+        with open_picture(picture) as file:
             size = file.size
             if size[0] * size[1] > MOST_PIXELS:
                 raise ValueError(

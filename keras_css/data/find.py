@@ -11,10 +11,6 @@ from keras_css.data.catalogue import DATASETS
 from keras_css.data.layouts import read_layout
 from keras_css.errors import UserError
 
-# Layouts that are the tree of one named set.
-ORIGINAL_TREES = (
-    *("cifar10", "cifar100", "cub200", "stanford_dogs", "stanford_cars"),
-)
 # Packages by the name they are imported by, where it differs.
 PIP_NAMES = {"cv2": "opencv-python-headless"}
 
@@ -67,11 +63,8 @@ def _in_folder(entry, request):
         if copy is not None:
             return tfds.read(copy)
     found = read_layout(path)
-    if (
-        found.layout in ORIGINAL_TREES
-        and entry.tfds
-        and (request.dataset != found.layout)
-    ):
+    other = found.layout not in ("", request.dataset)
+    if other and entry.tfds:
         raise UserError(
             f"--dataset {request.dataset} must be what --data_dir holds, "
             f"received {found.where}: use --dataset {found.layout}."

@@ -14,7 +14,6 @@ from keras_css.data.reading import is_resident
 from keras_css.data.reading import judge
 from keras_css.data.reading import read_once
 from keras_css.data.sizes import decide_sizes
-from keras_css.data.splits import content_digest
 from keras_css.data.splits import part_images
 from keras_css.errors import UserError
 from keras_css.errors import one_line
@@ -83,7 +82,7 @@ def load(request, say=print):
     if request.on_bad_image == "error":
         judge(found.faults, "error", say)
     _check_classes(entry, found, request)
-    parts, notes = part_images(found, request)
+    parts, content, notes = part_images(found, request)
     shape, crop_fraction = decide_sizes(entry, parts, request, say)
     parts = {
         part: Split(
@@ -119,10 +118,7 @@ def load(request, say=print):
             "crop_fraction": crop_fraction,
             "left_out": notes,
             "skipped": skipped,
-            "content": {
-                part: content_digest(split.images)
-                for part, split in parts.items()
-            },
+            "content": content,
         },
     )
 

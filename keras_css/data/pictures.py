@@ -16,6 +16,8 @@ FEW = 300
 MOST_WORKERS = 8
 A_TASK = 64
 DIGEST_LETTERS = 32
+# Begins the digest of what cannot be read, which equals nothing.
+UNREAD = "unread "
 
 
 def digest_of(image):
@@ -23,6 +25,13 @@ def digest_of(image):
     if isinstance(image, np.ndarray):
         image = np.ascontiguousarray(image)
     return hashlib.sha256(image).hexdigest()[:DIGEST_LETTERS]
+
+
+def name_of(images, row):
+    """Returns what to call an image of an array or of `Pictures`."""
+    if isinstance(images, Pictures):
+        return images.name(row)
+    return f"image {row}"
 
 
 class Pictures:
@@ -80,7 +89,13 @@ class Pictures:
     def take(self, rows):
         """Returns the `Pictures` of some rows, unread."""
         rows = np.arange(len(self))[rows]
-        return self._like([self.sources[row] for row in rows], rows)
+        return Pictures(
+            [self.sources[row] for row in rows],
+            self._shape,
+            None if self.boxes is None else self.boxes[rows],
+            self.margin,
+            self.crop_fraction,
+        )
 
     def sized(self, shape, crop_fraction=1.0, boxes=True, margin=0.0):
         """Returns the same pictures, to be read in another way."""
@@ -135,8 +150,8 @@ class Pictures:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             empty = True
-        # What cannot be read equals nothing: it is judged when it is decoded.
-        return f"unread {source}" if empty else found[:DIGEST_LETTERS]
+        # It is judged when it is decoded.
+        return f"{UNREAD}{source}" if empty else found[:DIGEST_LETTERS]
 
     def submit(self, rows, place=None):
         """Begins to read rows in another process.
@@ -179,12 +194,6 @@ class Pictures:
         return (
             *(self.sources, self.boxes, self.margin),
             *(self._shape, self.crop_fraction),
-        )
-
-    def _like(self, sources, rows):
-        boxes = None if self.boxes is None else self.boxes[rows]
-        return Pictures(
-            sources, self._shape, boxes, self.margin, self.crop_fraction
         )
 
 

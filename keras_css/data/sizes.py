@@ -1,13 +1,10 @@
 """Which height and width networks see."""
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from keras_css.data.pictures import Pictures
 from keras_css.errors import UserError
-from keras_css_runtime.pictures import FORMATS
+from keras_css_runtime.pictures import open_picture
 
 LOOKED_AT = 64
 USUAL = (64, 64)
@@ -69,8 +66,7 @@ def _usual_size(pictures):
 
 def _size(source):
     try:
-        source = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(source, formats=FORMATS) as image:
+        with open_picture(source) as image:
             return image.size
     # A bad picture is judged when it is read.
     except Exception:

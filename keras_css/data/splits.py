@@ -3,8 +3,10 @@
 import numpy as np
 
 from keras_css.data.layouts.found import PARTS
+from keras_css.data.pictures import UNREAD
 from keras_css.data.pictures import Pictures
 from keras_css.data.pictures import digest_of
+from keras_css.data.pictures import name_of
 from keras_css.errors import UserError
 
 TEST_SEED = 2203
@@ -53,8 +55,7 @@ def stratified(labels, fraction, seed, digests=None):
         if fraction > 0 and len(members) > 1:
             count = min(max(count, 1), len(members) - 1)
         taken[rng.permutation(members)[:count]] = True
-    taken = taken[group]
-    return taken
+    return taken[group]
 
 
 def part_images(found, request):
@@ -65,14 +66,15 @@ def part_images(found, request):
         request: The `DataRequest`.
 
     Returns:
-        `(parts, notes)`: a dict from part to `Split`, and lines on what was
+        `(parts, content, notes)`: a dict from part to `Split`, one from part
+        to a text that tells its images from others, and lines on what was
         moved or left out.
 
     Raises:
         UserError: If there are too few images.
     """
     parts = dict(found.parts)
-    digests = {part: content(split.images) for part, split in parts.items()}
+    digests = {part: digests_of(split.images) for part, split in parts.items()}
     seeds = {"test": TEST_SEED, "validation": request.seed}
     notes = []
     for part, seed in seeds.items():
@@ -110,24 +112,27 @@ def part_images(found, request):
                     f"{also.sum()} {part} images are {other} images, too: left "
                     f"out of {part}: {which}"
                 )
-    return {part: parts[part] for part in PARTS}, notes
+    return (
+        {part: parts[part] for part in PARTS},
+        {part: _together(digests[part]) for part in PARTS},
+        notes,
+    )
 
 
-def content(images):
+def digests_of(images):
     """Returns digests that are equal where images, or their files, are."""
     if isinstance(images, Pictures):
         return np.array([images.digest(row) for row in range(len(images))])
     return np.array([digest_of(image) for image in images])
 
 
-def content_digest(images):
-    """Returns a short text that tells one set of images from another."""
-    together = "".join(sorted(content(images).tolist()))
-    return digest_of(together.encode())
+def _together(digests):
+    """Returns one digest of a set of images, wherever they lie."""
+    known = [d for d in digests.tolist() if not d.startswith(UNREAD)]
+    return digest_of("".join(sorted(known)).encode())
 
 
 def _some(images, rows):
     """Returns the names of the first few rows."""
-    named = isinstance(images, Pictures)
-    names = [images.name(i) if named else f"image {i}" for i in rows[:5]]
+    names = [name_of(images, row) for row in rows[:5]]
     return ", ".join(names) + ", ..." * (len(rows) > 5)

@@ -1,18 +1,17 @@
 """What a set of images holds, and what looks wrong with it."""
 
 import collections
-import io
 
 import numpy as np
-from PIL import Image
 
 from keras_css.data.catalogue import get_entry
 from keras_css.data.find import find
 from keras_css.data.layouts.found import PARTS
 from keras_css.data.pictures import Pictures
-from keras_css.data.splits import content
+from keras_css.data.pictures import name_of
+from keras_css.data.splits import digests_of
 from keras_css.errors import one_line
-from keras_css_runtime.pictures import FORMATS
+from keras_css_runtime.pictures import open_picture
 
 MOST_LINES = 10
 # A smaller picture shows little, a longer one loses much when it is cut.
@@ -93,8 +92,7 @@ def _sizes(part, images):
     seen, modes, odd = [], collections.Counter(), []
     for row, source in enumerate(images.sources):
         try:
-            given = io.BytesIO(source) if type(source) is bytes else source
-            with Image.open(given, formats=FORMATS) as image:
+            with open_picture(source) as image:
                 width, height = image.size
                 modes[f"{image.format} {image.mode}"] += 1
         # Told with the pictures that cannot be used.
@@ -118,7 +116,7 @@ def _sizes(part, images):
 
 
 def _duplicates(names, parts):
-    digests = {part: content(split.images) for part, split in parts.items()}
+    digests = {part: digests_of(split.images) for part, split in parts.items()}
     lines = []
     for part, found in digests.items():
         copies = len(found) - len(np.unique(found))
@@ -150,7 +148,7 @@ def _duplicates(names, parts):
 def _name(parts, part, row):
     images = parts[part].images
     known = isinstance(images, Pictures)
-    return images.name(row) if known else f"{part} image {row}"
+    return name_of(images, row) if known else f"{part} {name_of(images, row)}"
 
 
 def _faults(pictures):

@@ -2,19 +2,18 @@
 
 import contextlib
 import importlib.util
-import io
 import os
 import pathlib
 import re
 
 import numpy as np
-from PIL import Image
 
 from keras_css.data.dataset import Split
 from keras_css.data.layouts.found import Found
 from keras_css.data.pictures import Pictures
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css_runtime.pictures import open_picture
 
 
 def default_dir():
@@ -155,7 +154,7 @@ def _box(example):
 
 def _in_pixels(sources, boxes):
     """Returns boxes in pixels, of `(ymin, xmin, ymax, xmax)` in [0, 1]."""
-    sizes = np.array([Image.open(io.BytesIO(s)).size for s in sources])
+    sizes = np.array([open_picture(s).size for s in sources])
     across, down = sizes[:, :1], sizes[:, 1:]
     boxes = np.clip(np.array(boxes, "float64"), 0, 1)
     return np.concatenate(

@@ -16,22 +16,12 @@ from keras_css.supervision import TRANSFORMATIONS
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
+class RunConfig(DataRequest):
     """The settings of a run; None means the data set's or method's default.
 
+    Those of `DataRequest` are among them.
+
     Attributes:
-        dataset: A name of `keras_css.data.DATASETS`.
-        data_dir: Where its files are; None to look where tensorflow-datasets
-            keeps its copies.
-        download: Whether tensorflow-datasets may fetch what is not there.
-        image_size: `(height, width)` that networks see.
-        crop_fraction: Part of a picture's sides that networks see.
-        crop_to_box: Whether pictures are cut to their boxes.
-        box_margin: Part of a box's sides added on each side.
-        on_bad_image: `"error"` or `"skip"`.
-        test_fraction: Part of train kept for testing, where the data have no
-            test part.
-        feeding: `"auto"`, `"resident"` or `"stream"`.
         method: A name of `keras_css.methods.METHODS`.
         method_options: Dict of arguments of the method.
         network_a: Backbone of the first network.
@@ -57,20 +47,10 @@ class RunConfig:
         mixup: Alpha of mixup; 0 for none.
         cutmix: Alpha of CutMix; 0 for none.
         augment_each_network: Whether every network sees its own changes.
-        validation_fraction: Stratified part of train kept for validation.
         seed: Of weights, order, augmentation and the validation part.
     """
 
     dataset: str = "digits"
-    data_dir: str | None = None
-    download: bool = True
-    image_size: tuple | None = None
-    crop_fraction: float | None = None
-    crop_to_box: bool = False
-    box_margin: float = 0.1
-    on_bad_image: str = "error"
-    test_fraction: float = 0.2
-    feeding: str = "auto"
     method: str = "css"
     method_options: dict = dataclasses.field(default_factory=dict)
     network_a: str | None = None
@@ -94,8 +74,6 @@ class RunConfig:
     mixup: float = 0.0
     cutmix: float = 0.0
     augment_each_network: bool = False
-    validation_fraction: float = 0.1
-    seed: int = 0
 
     def __post_init__(self):
         get_entry(self.dataset)
@@ -191,11 +169,6 @@ class RunConfig:
             if getattr(self, key) is None
         }
         return dataclasses.replace(self, **missing)
-
-    def data_request(self):
-        """Returns the `DataRequest` of the settings that decide the data."""
-        names = [field.name for field in dataclasses.fields(DataRequest)]
-        return DataRequest(**{name: getattr(self, name) for name in names})
 
     def to_json(self):
         """Returns a dict that JSON can hold."""

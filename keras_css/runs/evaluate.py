@@ -73,7 +73,7 @@ def load_run(run_dir, data_dir=None, say=print):
     config = RunConfig.from_json(stored["config"])
     if data_dir:
         config = dataclasses.replace(config, data_dir=data_dir)
-    dataset = load(config.data_request(), say)
+    dataset = load(config, say)
     check_same_data(stored, dataset)
     return FinishedRun(
         folder,

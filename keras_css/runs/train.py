@@ -64,7 +64,7 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
     folder = RunFolder(run_dir)
     if not resume:
         folder.refuse_if_used()
-    dataset = load(config.data_request(), say)
+    dataset = load(config, say)
     config = config.complete(dataset)
     say(f"{config.dataset} from {dataset.describe()}")
     set_seed(config.seed)

@@ -15,7 +15,7 @@ from keras_css.data import Pictures
 from keras_css.data import Split
 from keras_css.data import channel_statistics
 from keras_css.data import load_dataset
-from keras_css.data.splits import content
+from keras_css.data.splits import digests_of
 from keras_css.data.splits import stratified
 from keras_css_runtime.pictures import to_array
 
@@ -56,7 +56,7 @@ def test_digits_have_a_test_part_that_no_seed_changes():
     other = quietly("digits", seed=5)
     np.testing.assert_array_equal(digits.test.images, other.test.images)
     found = [
-        set(content(s.images).tolist())
+        set(digests_of(s.images).tolist())
         for s in (digits.train, digits.validation, digits.test)
     ]
     assert not found[0] & found[1] | found[0] & found[2] | found[1] & found[2]
@@ -104,6 +104,23 @@ def test_files_that_cannot_be_read_are_no_copies_of_each_other(tmp_path):
     data = quietly("folder", root, on_bad_image="skip")
     assert len(data.about["skipped"]) == 3
     assert data.about["left_out"] == []
+
+
+def test_the_content_is_the_same_wherever_and_however_it_is_fed(tmp_path):
+    """A run is evaluated on another machine, with other memory and paths."""
+    root = trees.class_folders(tmp_path / "a", {"train": 4, "test": 2})
+    (root / "train" / "bee" / "empty.png").write_bytes(b"")
+    shutil.copytree(root, tmp_path / "b")
+    found = [
+        quietly(
+            "folder", tmp_path / place, feeding=feeding, on_bad_image="skip"
+        ).about["content"]
+        for place, feeding in (("a", "resident"), ("b", "stream"))
+    ]
+    assert found[0] == found[1]
+    trees.picture(root / "test" / "bee" / "0.png", 4711)
+    other = quietly("folder", root, on_bad_image="skip").about["content"]
+    assert {p for p in other if other[p] != found[0][p]} == {"test"}
 
 
 def jpeg(image, **options):

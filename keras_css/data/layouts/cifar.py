@@ -8,13 +8,15 @@ from keras_css.data.dataset import Split
 from keras_css.data.layouts.found import Found
 from keras_css.errors import UserError
 
-# Files of each part, the file of names, and the keys within.
+# The set, files of each part, the file of names, and the keys within.
 KINDS = {
     "cifar-100-python": (
+        "cifar100",
         {"train": ["train"], "test": ["test"]},
         *("meta", b"fine_label_names", b"fine_labels"),
     ),
     "cifar-10-batches-py": (
+        "cifar10",
         {
             "train": [f"data_batch_{i}" for i in range(1, 6)],
             "test": ["test_batch"],
@@ -34,7 +36,7 @@ ALLOWED = {
 
 def matches(path):
     """Returns the folder that holds the pickles, itself or in it."""
-    for name, (_, meta, *_) in KINDS.items():
+    for name, (_, _, meta, *_) in KINDS.items():
         for place in (path / name, path):
             if (place / meta).is_file() and _kind(place):
                 return place
@@ -48,7 +50,7 @@ def read(root):
         UserError: If a file is missing, damaged or not what it should be.
     """
     name = _kind(root)
-    parts, meta, names_key, labels_key = KINDS[name]
+    layout, parts, meta, names_key, labels_key = KINDS[name]
     names = _load(root / meta).get(names_key)
     if not isinstance(names, list) or not all(
         isinstance(n, bytes) for n in names
@@ -62,12 +64,12 @@ def read(root):
         f"the pickles of {name} in {root}",
         tuple(n.decode("utf-8", "replace").replace("_", " ") for n in names),
         splits,
-        layout=name.replace("-", "").split("python")[0].split("batches")[0],
+        layout=layout,
     )
 
 
 def _kind(place):
-    for name, (parts, meta, *_) in KINDS.items():
+    for name, (_, parts, meta, *_) in KINDS.items():
         first = parts["train"][0]
         if (place / meta).is_file() and (place / first).is_file():
             return name
