@@ -169,7 +169,7 @@ def test_a_saved_network_ships_without_its_run(shipped, command, tmp_path):
     report = json.loads((tmp_path / "b.json").read_text())
     assert report["size_ratio"] < 0.5
     assert report["method"] == "unknown"
-    assert report["proof"]["images"] == "512 given images"
+    assert report["proof"]["images"] == "143 given images"
     result = json.loads((run / "result.json").read_text())
     exact = report["float32"]["accuracy"]["test"]
     assert exact == pytest.approx(
