@@ -29,10 +29,10 @@ def readme(tmp_path, monkeypatch):
     return program
 
 
-def check(names):
+def check(names, least):
     predictions = names["distiller"].predict(names["x_test"], verbose=0)
     correct = predictions["ensemble"].argmax(axis=-1) == names["y_test"]
-    assert correct.mean() > 0.85, "the last 397 digits are by other writers"
+    assert correct.mean() > least, "the last 397 digits are by other writers"
     loaded = keras.saving.load_model("digits.keras")
     again = loaded.predict(names["x_test"], verbose=0)
     np.testing.assert_allclose(
@@ -44,7 +44,7 @@ def check(names):
 def test_twenty_lines_with_arrays(readme):
     names = {}
     exec(compile(readme, "README.md", "exec"), names)
-    check(names)
+    check(names, least=0.85)
     _, shipping = python_blocks("README.md")
     exec(compile(shipping, "README.md", "exec"), names)
     found, _ = OnnxClassifier("digits.onnx")(names["x_test"])
@@ -60,7 +60,7 @@ def test_twenty_lines_with_a_tf_data_dataset(readme):
     program, count = re.subn(
         "x_train, y_train, batch_size=64, epochs=8, validation_split=0.1",
         "tf.data.Dataset.from_tensor_slices((x_train, y_train))"
-        ".shuffle(1400, seed=0).batch(64, drop_remainder=True), epochs=8, "
+        ".shuffle(1400, seed=0).batch(64, drop_remainder=True), epochs=3, "
         "validation_data=tf.data.Dataset.from_tensor_slices((x_test, y_test))"
         ".batch(100)",
         program,
@@ -68,7 +68,7 @@ def test_twenty_lines_with_a_tf_data_dataset(readme):
     assert count == 1
     names = {}
     exec(compile(program, "README.md", "exec"), names)
-    check(names)
+    check(names, least=0.7)
 
 
 def test_the_document_on_extending_holds(tmp_path):

@@ -32,6 +32,8 @@ def command(tmp_path_factory):
                 "KERAS_BACKEND": keras.backend.backend(),
                 # JAX compiles the same step for several of these commands.
                 "JAX_COMPILATION_CACHE_DIR": str(compiled),
+                # They train for hundreds of steps: optimised ones pay.
+                "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
             },
             capture_output=True,
             text=True,
