@@ -58,6 +58,20 @@ def test_parameters_published_for_cifar10(name, published):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        # torchvision's models, 1000 classes.
+        ("resnet18", 11_689_512),
+        ("resnet34", 21_797_672),
+        ("resnet50", 25_557_032),
+    ],
+)
+def test_parameters_published_for_imagenet(name, published):
+    assert trained_parameters(name, classes=1000, **PLAIN) == published
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["resnet8", "resnet14"])
 def test_depth_is_what_the_name_says(name):
     backbone = BACKBONES.get(name)()
@@ -104,7 +118,7 @@ def test_initial_weights_are_kaiming_fan_out_and_torch_linear():
 def test_a_misspelt_backbone_is_answered_with_near_names():
     with pytest.raises(UserError, match="did you mean resnet20"):
         backbones.get("resnet_20")
-    with pytest.raises(UserError, match="three counts"):
+    with pytest.raises(UserError, match="3 counts"):
         CifarResNet("basic", (1, 1))
     with pytest.raises(UserError, match="bottleneck blocks only"):
         CifarResNet("basic", (1, 1, 1), inner_width=2)

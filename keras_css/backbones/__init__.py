@@ -4,6 +4,7 @@ from functools import partial
 
 from keras_css.backbones.backbone import Backbone
 from keras_css.backbones.cifar_resnet import CifarResNet
+from keras_css.backbones.imagenet_resnet import ImageNetResNet
 from keras_css.errors import UserError
 from keras_css.registry import Registry
 
@@ -22,6 +23,9 @@ BACKBONES = Registry(
             CifarResNet, "bottleneck", (12, 12, 12)
         ),
         "wrn20_8": partial(CifarResNet, "bottleneck", (2, 2, 2), inner_width=8),
+        "resnet18": partial(ImageNetResNet, "basic", (2, 2, 2, 2)),
+        "resnet34": partial(ImageNetResNet, "basic", (3, 4, 6, 3)),
+        "resnet50": partial(ImageNetResNet, "bottleneck", (3, 4, 6, 3)),
     },
 )
 
@@ -42,4 +46,4 @@ def get(backbone):
     )
 
 
-__all__ = ["BACKBONES", "Backbone", "CifarResNet", "get"]
+__all__ = ["BACKBONES", "Backbone", "CifarResNet", "ImageNetResNet", "get"]

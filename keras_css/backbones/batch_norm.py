@@ -24,19 +24,20 @@ class BatchNorm(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable) or mask is not None:
             return super().call(inputs, training=training, mask=mask)
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
+        x = ops.cast(inputs, "float64" if double else "float32")
         axes = self._reduction_axes
         mean = ops.mean(x, axis=axes)
         centred = x - mean
         variance = ops.mean(ops.square(centred), axis=axes)
         count = ops.cast(ops.size(x) / ops.size(mean), x.dtype)
         unbiased = variance * (count / ops.maximum(count - 1.0, 1.0))
-        self._move(self.moving_mean, mean)
-        self._move(self.moving_variance, unbiased)
+        self.move(self.moving_mean, mean)
+        self.move(self.moving_variance, unbiased)
         scale = ops.rsqrt(variance + self.epsilon) * self.gamma
         return ops.cast(centred * scale + self.beta, self.compute_dtype)
 
-    def _move(self, average, value):
+    def move(self, average, value):
         average.assign(
             average * self.momentum
             + ops.cast(value, average.dtype) * (1.0 - self.momentum)

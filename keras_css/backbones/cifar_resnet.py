@@ -3,14 +3,14 @@
 import keras
 
 from keras_css.backbones.backbone import Backbone
-from keras_css.backbones.residual import BasicBlock
-from keras_css.backbones.residual import Bottleneck
+from keras_css.backbones.residual import BLOCKS
 from keras_css.backbones.residual import Stem
+from keras_css.backbones.residual import check_blocks
+from keras_css.backbones.residual import residual_stages
 from keras_css.errors import UserError
 
 STEM_FILTERS = 16
 STAGE_FILTERS = (16, 32, 64)
-BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -33,16 +33,7 @@ class CifarResNet(Backbone):
     """
 
     def __init__(self, block, blocks, inner_width=1, split=3):
-        if block not in BLOCKS:
-            raise UserError(
-                f"block must be one of {', '.join(BLOCKS)}. "
-                f"Received: block={block!r}"
-            )
-        if len(blocks) != len(STAGE_FILTERS) or min(blocks) < 1:
-            raise UserError(
-                "blocks must be three counts of at least 1. "
-                f"Received: blocks={blocks!r}"
-            )
+        check_blocks(block, blocks, len(STAGE_FILTERS))
         if inner_width != 1 and block == "basic":
             raise UserError(
                 "inner_width applies to bottleneck blocks only. "
@@ -59,23 +50,15 @@ class CifarResNet(Backbone):
         return STAGE_FILTERS[-1] * BLOCKS[self.block].expansion
 
     def stages(self):
-        stages = [Stem(STEM_FILTERS, name="stem")]
-        channels = STEM_FILTERS
-        for i, (filters, count) in enumerate(zip(STAGE_FILTERS, self.blocks)):
-            stages.append(self._stage(i, filters, count, channels))
-            channels = filters * BLOCKS[self.block].expansion
-        return stages
-
-    def _stage(self, index, filters, count, channels):
-        make = BLOCKS[self.block]
         options = {}
         if self.block == "bottleneck":
             options["inner_width"] = self.inner_width
-        stride = 1 if index == 0 else 2
-        project = stride != 1 or channels != filters * make.expansion
-        layers = [make(filters, stride, project, **options)]
-        layers += [make(filters, **options) for _ in range(count - 1)]
-        return keras.Sequential(layers, name=f"stage{index + 1}")
+        return [
+            Stem(STEM_FILTERS, name="stem"),
+            *residual_stages(
+                self.block, STEM_FILTERS, STAGE_FILTERS, self.blocks, **options
+            ),
+        ]
 
     def get_config(self):
         return {

@@ -1,13 +1,14 @@
-"""Residual blocks for CIFAR-sized ResNets (He 2016, arXiv 1512.03385).
+"""Residual blocks and stages (He 2016, arXiv 1512.03385).
 
 Padding is written out where a stride is 2, because "same" pads differently
 in Keras and PyTorch there; BatchNorm is PyTorch's (see `batch_norm.py`).
 """
 
 import keras
-from keras import ops
 
 from keras_css.backbones.batch_norm import BatchNorm
+from keras_css.backbones.kernels import conv_norm
+from keras_css.errors import UserError
 
 
 def kaiming_normal_fan_out():
@@ -49,7 +50,7 @@ class Stem(keras.layers.Layer):
         self.bn1 = BatchNorm(name="bn1")
 
     def call(self, images, training=None):
-        return ops.relu(self.bn1(self.conv1(images), training=training))
+        return conv_norm(images, self.conv1, self.bn1, training=training)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}
@@ -79,16 +80,21 @@ class ResidualBlock(keras.layers.Layer):
             )
             self.shortcut_bn = BatchNorm(name="shortcut_bn")
 
-    def residual(self, features, training):
-        """Returns the block's own branch before the sum."""
+    def residual(self, features, shortcut, training):
+        """Returns the block's output, the shortcut added before its ReLU."""
         raise NotImplementedError(f"{type(self).__name__} needs residual().")
 
     def call(self, features, training=None):
         shortcut = features
         if self.project:
-            shortcut = self.shortcut_conv(features)
-            shortcut = self.shortcut_bn(shortcut, training=training)
-        return ops.relu(self.residual(features, training) + shortcut)
+            shortcut = conv_norm(
+                features,
+                self.shortcut_conv,
+                self.shortcut_bn,
+                relu=False,
+                training=training,
+            )
+        return self.residual(features, shortcut, training)
 
     def get_config(self):
         return {
@@ -111,10 +117,13 @@ class BasicBlock(ResidualBlock):
         self.conv2 = convolution(filters, 3, name="conv2")
         self.bn2 = BatchNorm(name="bn2")
 
-    def residual(self, features, training):
-        x = self.pad(features) if self.pad else features
-        x = ops.relu(self.bn1(self.conv1(x), training=training))
-        return self.bn2(self.conv2(x), training=training)
+    def residual(self, features, shortcut, training):
+        x = conv_norm(
+            features, self.conv1, self.bn1, self.pad, training=training
+        )
+        return conv_norm(
+            x, self.conv2, self.bn2, add=shortcut, training=training
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -142,11 +151,51 @@ class Bottleneck(ResidualBlock):
         self.conv3 = convolution(filters * self.expansion, 1, name="conv3")
         self.bn3 = BatchNorm(name="bn3")
 
-    def residual(self, features, training):
-        x = ops.relu(self.bn1(self.conv1(features), training=training))
-        x = self.pad(x) if self.pad else x
-        x = ops.relu(self.bn2(self.conv2(x), training=training))
-        return self.bn3(self.conv3(x), training=training)
+    def residual(self, features, shortcut, training):
+        x = conv_norm(features, self.conv1, self.bn1, training=training)
+        x = conv_norm(x, self.conv2, self.bn2, self.pad, training=training)
+        return conv_norm(
+            x, self.conv3, self.bn3, add=shortcut, training=training
+        )
 
     def get_config(self):
         return {**super().get_config(), "inner_width": self.inner_width}
+
+
+BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+def check_blocks(block, blocks, stages):
+    """Raises `UserError` unless this is a kind of block and a count a stage."""
+    if block not in BLOCKS:
+        raise UserError(
+            f"block must be one of {', '.join(BLOCKS)}. "
+            f"Received: block={block!r}"
+        )
+    if len(blocks) != stages or min(blocks) < 1:
+        raise UserError(
+            f"blocks must be {stages} counts of at least 1. "
+            f"Received: blocks={blocks!r}"
+        )
+
+
+def residual_stages(block, channels, filters, blocks, **options):
+    """Returns stages of residual blocks; all but the first halve the size.
+
+    Args:
+        block: `"basic"` or `"bottleneck"`.
+        channels: Width of what the first stage takes.
+        filters: Filters of each stage.
+        blocks: Blocks of each stage.
+        **options: Further arguments of the blocks.
+    """
+    make = BLOCKS[block]
+    stages = []
+    for i, (width, count) in enumerate(zip(filters, blocks)):
+        stride = 1 if i == 0 else 2
+        project = stride != 1 or channels != width * make.expansion
+        layers = [make(width, stride, project, **options)]
+        layers += [make(width, **options) for _ in range(count - 1)]
+        stages.append(keras.Sequential(layers, name=f"stage{i + 1}"))
+        channels = width * make.expansion
+    return stages

@@ -100,7 +100,8 @@ class MultiBranchNetwork(keras.Model):
             features.append(tail(seen, training=training))
             logits.append(head(features[-1]))
         # Losses are computed in float32 (or more), whatever the precision.
-        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        double = self.compute_dtype == "float64"
+        dtype = "float64" if double else "float32"
         return {
             "logits": ops.cast(ops.stack(logits, axis=-1), dtype),
             "features": ops.cast(ops.stack(features, axis=-1), dtype),

@@ -188,11 +188,15 @@ class OnlineDistiller(TrainStep, keras.Model):
                 `SGD(0.1, momentum=0.9, weight_decay=5e-4)`.
             run_eagerly: As in `keras.Model.compile`.
             steps_per_execution: As in `keras.Model.compile`.
-            jit_compile: As in `keras.Model.compile`.
+            jit_compile: As in `keras.Model.compile`; "auto" leaves XLA out on
+                TensorFlow without a GPU.
             auto_scale_loss: As in `keras.Model.compile`.
         """
         if optimizer is None:
             optimizer = SGD(0.1, momentum=0.9, weight_decay=5e-4)
+        self._jit_compile_asked = jit_compile
+        if jit_compile == "auto":
+            jit_compile = self.default_jit_compile
         super().compile(
             optimizer=optimizer,
             run_eagerly=run_eagerly,
@@ -389,7 +393,8 @@ class OnlineDistiller(TrainStep, keras.Model):
         config = super().get_compile_config()
         for fixed in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             config.pop(fixed, None)
-        return config
+        # What suits this backend may not suit the one that loads it.
+        return {**config, "jit_compile": self._jit_compile_asked}
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))

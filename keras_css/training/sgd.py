@@ -66,7 +66,7 @@ class SGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         rate = ops.cast(learning_rate, variable.dtype)
         step = ops.cast(gradient, variable.dtype)
-        if self.coupled_weight_decay and self._use_weight_decay(variable):
+        if self.coupled_weight_decay and self.decays(variable):
             step = step + self.coupled_weight_decay * variable
         if self.momentum:
             velocity = self.velocities[self._get_variable_index(variable)]
@@ -74,6 +74,19 @@ class SGD(keras.optimizers.Optimizer):
             self.assign(velocity, moved)
             step = step + self.momentum * moved if self.nesterov else moved
         self.assign_sub(variable, rate * step)
+
+    def decays(self, variable):
+        """Returns whether weight decay applies to a variable."""
+        return self._use_weight_decay(variable)
+
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        # Keras' hook for a backend that updates all weights at once.
+        if keras.backend.backend() == "torch":
+            from keras_css.training.sgd_torch import update_all
+
+            update_all(self, gradients, variables, learning_rate)
+        else:
+            super()._backend_update_step(gradients, variables, learning_rate)
 
     def get_config(self):
         return {

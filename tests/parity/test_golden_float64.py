@@ -1,5 +1,6 @@
 """In float64 the parity is exact: what float32 leaves over is rounding."""
 
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -10,8 +11,10 @@ import pytest
 
 @pytest.mark.once
 def test_golden_values_in_float64():
-    # TensorFlow is always installed and needs no switch for float64. A second
-    # process, because the float type is one of Keras' global settings.
+    # Neither of the two needs a switch for float64; PyTorch has nothing to
+    # compile. A second process, because the float type is one of Keras'
+    # global settings.
+    backend = "torch" if importlib.util.find_spec("torch") else "tensorflow"
     run = subprocess.run(
         [
             sys.executable,
@@ -20,7 +23,7 @@ def test_golden_values_in_float64():
         ],
         env={
             **os.environ,
-            "KERAS_BACKEND": "tensorflow",
+            "KERAS_BACKEND": backend,
             "CSS_GOLDEN_FLOATX": "float64",
         },
         capture_output=True,

@@ -7,6 +7,8 @@ import keras
 class TrainStep:
     """Adds `train_step` and `test_step` to a `keras.Model` on JAX."""
 
+    default_jit_compile = "auto"
+
     def train_step(self, state, data):
         weights, fixed, optimizer_state, metrics = state
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -7,6 +7,11 @@ import tensorflow as tf
 class TrainStep:
     """Adds `train_step` to a `keras.Model` on the TensorFlow backend."""
 
+    @property
+    def default_jit_compile(self):
+        """On a processor XLA runs the step slower and takes long to begin."""
+        return "auto" if tf.config.list_physical_devices("GPU") else False
+
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:

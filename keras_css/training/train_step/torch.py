@@ -7,6 +7,8 @@ import torch
 class TrainStep:
     """Adds `train_step` to a `keras.Model` on the PyTorch backend."""
 
+    default_jit_compile = "auto"
+
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         outputs = self(x, training=True)

@@ -1,0 +1,62 @@
+"""The yardstick of the training step, in its shortest form."""
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture
+def train_step(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import train_step
+
+    return train_step
+
+
+def test_both_steps_compute_the_same_and_are_timed(tmp_path):
+    if not importlib.util.find_spec("torch"):
+        pytest.skip("the plain step needs PyTorch")
+    out = tmp_path / "out.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, FOLDER / "train_step.py", "--case", "tiny"),
+            *("--contenders", "plain,torch,matmul", "--rounds", "2"),
+            *("--seconds", "0.05", "--out", out),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())["contenders"]
+    assert found["plain"]["ratio"] == 1.0
+    assert len(found["torch"]["ratios"]) == 2
+    assert 0 < found["torch"]["utilisation"] < 1
+    assert found["torch"]["first_losses"] == pytest.approx(
+        found["plain"]["first_losses"], rel=1e-2
+    )
+    assert "torch " in done.stdout
+
+
+def test_other_losses_are_refused(train_step):
+    same = {"first_losses": [2.0, 1.9, 1.8]}
+    other = {"first_losses": [2.001, 1.9, 1.8]}
+    train_step.check_losses({"plain": same, "jax": same})
+    with pytest.raises(SystemExit, match="jax computes other losses"):
+        train_step.check_losses({"plain": same, "jax": other})
+
+
+def test_no_record_is_replaced(train_step, tmp_path):
+    first = train_step.keep({"speed": 1}, tmp_path, "name")
+    second = train_step.keep({"speed": 2}, tmp_path, "name")
+    assert json.loads(first.read_text())["speed"] == 1
+    record = json.loads(second.read_text())
+    assert record["speed"] == 2
+    assert {"date", "command", "machine"} < set(record)
