@@ -1,0 +1,1 @@
+"""What `benchmarks/train_step.py` is made of: cases, contenders, workers."""

@@ -1,0 +1,72 @@
+"""The cohorts whose training step is timed."""
+
+from dataclasses import asdict
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A ResNet in numbers, for us and for the plain PyTorch step alike.
+
+    Attributes:
+        stem: `"cifar"` (3x3, 16 filters) or `"imagenet"` (7x7 stride 2, 64
+            filters, 3x3 max pooling stride 2).
+        block: `"basic"` or `"bottleneck"`.
+        blocks: Blocks of each stage; the last stage is the branches'.
+    """
+
+    stem: str
+    block: str
+    blocks: tuple
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two networks, trained by CSS (released form), and their input.
+
+    Attributes:
+        networks: The specs of both.
+        image_size: Height and width in pixels.
+        batch_size: Images a step.
+        branches: n.
+        classes: C.
+    """
+
+    networks: tuple
+    image_size: int = 32
+    batch_size: int = 32
+    branches: int = 3
+    classes: int = 100
+
+    def asdict(self):
+        return asdict(self)
+
+    @classmethod
+    def fromdict(cls, values):
+        networks = tuple(
+            NetworkSpec(**{**n, "blocks": tuple(n["blocks"])})
+            for n in values["networks"]
+        )
+        return cls(**{**values, "networks": networks})
+
+
+def _pair(stem, block, one, other=None):
+    specs = (one, other or one)
+    return tuple(NetworkSpec(stem, block, blocks) for blocks in specs)
+
+
+CASES = {
+    "bottleneck_222": Case(_pair("cifar", "bottleneck", (2, 2, 2))),
+    "resnet110_56": Case(
+        _pair("cifar", "bottleneck", (12, 12, 12), (6, 6, 6)),
+    ),
+    "resnet18_96": Case(
+        _pair("imagenet", "basic", (2, 2, 2, 2)), image_size=96
+    ),
+    "tiny": Case(
+        _pair("cifar", "basic", (1, 1, 1)),
+        image_size=8,
+        batch_size=4,
+        classes=3,
+    ),
+}

@@ -1,0 +1,88 @@
+"""Results that are kept: machine, versions, command, date; never replaced."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+
+PACKAGES = (
+    *("keras", "jax", "torch", "tensorflow", "tensorflow_cpu"),
+    *("numpy", "onnxruntime", "onnxruntime_gpu"),
+)
+
+
+def machine():
+    """Returns hardware and versions that figures depend on."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpu": _gpu(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+
+
+def keep(results, folder, name):
+    """Writes results as `NAME_DATE[-N].json`; returns the path.
+
+    Args:
+        results: What was measured, JSON types.
+        folder: Where records lie, or None to keep nothing.
+        name: What was measured.
+    """
+    if folder is None:
+        return None
+    date = datetime.date.today().isoformat()
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "date": date,
+        "command": shlex.join(["python", *sys.argv]),
+        "machine": machine(),
+        **results,
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    count = 1
+    while True:
+        suffix = "" if count == 1 else f"-{count}"
+        path = folder / f"{name}_{date}{suffix}.json"
+        try:
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(text)
+            return path
+        except FileExistsError:
+            count += 1
+
+
+def _processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line for line in lines if line.startswith("model name")]
+    return names[0].partition(":")[2].strip() if names else "unknown"
+
+
+def _gpu():
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip() or None
