@@ -12,21 +12,25 @@ HEAVY = {"tensorflow", "jax", "torch"}
 NEVER = {"tensorflow_datasets", "onnx", "tf2onnx", "matplotlib", "sklearn"}
 
 
-def modules_after(code, backend):
-    """Returns the top-level modules that a fresh process holds after `code`."""
+LOOK = """
+print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))
+"""
+
+
+def modules_after(backend, *codes):
+    """Returns a fresh process' top-level modules after each piece of code."""
     done = subprocess.run(
         [
-            sys.executable,
-            "-c",
-            f"{code}\nimport json, sys\n"
-            "print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))",
+            *(sys.executable, "-c"),
+            "import json, sys\n" + "".join(f"{c}\n{LOOK}" for c in codes),
         ],
         env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    lines = done.stdout.splitlines()[-len(codes) :]
+    return [set(json.loads(line)) for line in lines]
 
 
 @pytest.mark.once
@@ -34,16 +38,18 @@ def modules_after(code, backend):
 def test_import_brings_the_running_backend_only(backend):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")
-    found = modules_after("import keras_css, keras_css.runs", backend)
+    by_keras, found = modules_after(
+        backend, "import keras", "import keras_css, keras_css.runs"
+    )
     assert backend in found
     if backend != "tensorflow":
         assert "tensorflow" not in found
     # Keras itself imports some of them where they are installed.
-    ours = found - modules_after("import keras", backend)
+    ours = found - by_keras
     assert not ours & ((HEAVY | NEVER) - {backend})
 
 
 @pytest.mark.once
 def test_flags_are_read_before_keras_is_imported():
-    found = modules_after("import keras_css_cli.train", "tensorflow")
+    (found,) = modules_after("tensorflow", "import keras_css_cli.train")
     assert not found & (HEAVY | NEVER | {"keras", "numpy"})

@@ -10,6 +10,8 @@ through the second.
 import keras
 from keras import ops
 
+from keras_css.backbones.batch_norm import BatchNorm
+
 if keras.backend.backend() == "torch":
     from keras_css.backbones.kernels import torch as kernels
 elif keras.backend.backend() == "jax":
@@ -31,7 +33,8 @@ def conv_norm(x, conv, norm, pad=None, relu=True, add=None, training=None):
         add: Tensor to add before it, or None.
         training: Whether BatchNorm takes the statistics of the batch.
     """
-    if conv.built and norm.built and kernels.suit(x):
+    ours = type(conv) is keras.layers.Conv2D and type(norm) is BatchNorm
+    if ours and conv.built and norm.built and kernels.suit(x):
         training = bool(training) and norm.trainable
         return kernels.conv_norm(x, conv, norm, relu, add, training)
     x = conv(pad(x) if pad is not None else x)
