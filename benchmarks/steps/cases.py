@@ -1,6 +1,5 @@
 """The cohorts whose training step is timed."""
 
-from dataclasses import asdict
 from dataclasses import dataclass
 
 
@@ -37,17 +36,6 @@ class Case:
     batch_size: int = 32
     branches: int = 3
     classes: int = 100
-
-    def asdict(self):
-        return asdict(self)
-
-    @classmethod
-    def fromdict(cls, values):
-        networks = tuple(
-            NetworkSpec(**{**n, "blocks": tuple(n["blocks"])})
-            for n in values["networks"]
-        )
-        return cls(**{**values, "networks": networks})
 
 
 def _pair(stem, block, one, other=None):

@@ -27,7 +27,6 @@ class Contender:
         channels_last: Layout of the plain step.
         compiled: Whether the plain step goes through `torch.compile`.
         precision: `"float32"` or `"bfloat16"`.
-        steps_per_call: Steps in one compiled call, ours.
     """
 
     kind: str
@@ -35,7 +34,6 @@ class Contender:
     channels_last: bool = False
     compiled: bool = False
     precision: str = "float32"
-    steps_per_call: int = 1
 
 
 CONTENDERS = {
@@ -105,8 +103,7 @@ class Ours:
         ]
         self.distiller = keras_css.OnlineDistiller(networks)
         self.distiller.compile(
-            keras_css.SGD(0.1, momentum=0.9, weight_decay=5e-4),
-            steps_per_execution=contender.steps_per_call,
+            keras_css.SGD(0.1, momentum=0.9, weight_decay=5e-4)
         )
         self.images, self.labels = images_of(case)
         self.distiller.build((None, *self.images.shape[1:]))
@@ -119,11 +116,12 @@ class Ours:
 
             self.distiller.save_weights(start)
             np.savez(folder / "start.npz", **plain_weights(self.distiller))
-        self._batches = lambda split: TrainingBatches(
-            split, case.batch_size, seed=0, resident=True
+        self.batches = TrainingBatches(
+            Split(self.images, self.labels),
+            case.batch_size,
+            seed=0,
+            resident=True,
         )
-        self._split = Split
-        self.batches = None
 
     def first_losses(self):
         size = self.case.batch_size
@@ -138,8 +136,6 @@ class Ours:
         return losses
 
     def run(self, steps):
-        if self.batches is None:
-            self.batches = self._batches(self._split(self.images, self.labels))
         epochs = max(1, steps // len(self.batches))
         begun = time.perf_counter()
         self.distiller.fit(

@@ -1,10 +1,10 @@
 """ImageNet ResNets: a 7x7 stem with pooling, stages of 64 to 512 filters."""
 
 import keras
-from keras import ops
 
 from keras_css.backbones.backbone import Backbone
 from keras_css.backbones.batch_norm import BatchNorm
+from keras_css.backbones.kernels import conv_norm
 from keras_css.backbones.residual import BLOCKS
 from keras_css.backbones.residual import check_blocks
 from keras_css.backbones.residual import convolution
@@ -33,8 +33,10 @@ class PooledStem(keras.layers.Layer):
         self.pool = layers.MaxPooling2D(3, 2, data_format="channels_last")
 
     def call(self, images, training=None):
-        x = self.bn1(self.conv1(self.pad3(images)), training=training)
-        return self.pool(self.pad1(ops.relu(x)))
+        x = conv_norm(
+            images, self.conv1, self.bn1, self.pad3, training=training
+        )
+        return self.pool(self.pad1(x))
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}
