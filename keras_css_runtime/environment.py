@@ -1,6 +1,22 @@
-"""How TensorFlow is set up for cohorts on a processor."""
+"""The machine: what is installed, and how TensorFlow is set up for it."""
 
+import importlib.metadata
 import os
+
+
+def installed_versions(packages):
+    """Returns dict from those of the packages that are installed to versions.
+
+    Args:
+        packages: Names as of a package registry.
+    """
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def set_up_tensorflow():

@@ -1,7 +1,6 @@
 """Results that are kept: machine, versions, command, date; never replaced."""
 
 import datetime
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -9,6 +8,8 @@ import platform
 import shlex
 import subprocess
 import sys
+
+from keras_css_runtime.environment import installed_versions
 
 PACKAGES = (
     *("keras", "jax", "torch", "tensorflow", "tensorflow_cpu"),
@@ -18,19 +19,13 @@ PACKAGES = (
 
 def machine():
     """Returns hardware and versions that figures depend on."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "gpu": _gpu(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": installed_versions(PACKAGES),
     }
 
 

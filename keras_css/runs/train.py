@@ -1,6 +1,5 @@
 """A run from its configuration to `result.json`."""
 
-import importlib.metadata
 import platform
 import statistics
 import time
@@ -39,6 +38,7 @@ from keras_css.training import OnlineDistiller
 from keras_css.training import WarmupMultiStep
 from keras_css.training.seed import set_seed
 from keras_css.version import __version__
+from keras_css_runtime.environment import installed_versions
 
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
 
@@ -247,11 +247,7 @@ def check_same_data(stored, dataset):
 def describe_run(config, dataset):
     """Returns the contents of `config.json`."""
     versions = {"keras_css": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    versions.update(installed_versions(PACKAGES))
     return {
         "config": config.to_json(),
         "backend": keras.backend.backend(),
