@@ -27,7 +27,10 @@ flags.DEFINE_integer("cutout", 0, "Side of a random square without content.")
 flags.DEFINE_float("mixup", 0, "Alpha of mixup, such as 0.2.")
 flags.DEFINE_float("cutmix", 0, "Alpha of CutMix, such as 1.")
 flags.DEFINE_bool(
-    "augment_each_network", False, "Change images for each network anew."
+    "augment_each_network",
+    None,
+    "Change images for each network (for pcl: each branch) anew; default as "
+    "the method has it.",
 )
 
 

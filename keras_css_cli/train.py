@@ -37,7 +37,12 @@ flags.DEFINE_string(
     "Keras backend: tensorflow, jax or torch. Default: KERAS_BACKEND, else "
     "Keras' own choice.",
 )
-flags.DEFINE_string("method", "css", "How networks teach: css, independent.")
+flags.DEFINE_string(
+    "method",
+    "css",
+    "How networks teach: css, independent, dml, cl_ilr, one, okddip, "
+    "okddip_networks, pcl, kdcl, ffl, hssakd.",
+)
 flags.DEFINE_multi_string(
     "method_option",
     [],
@@ -46,8 +51,13 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_string("network_a", None, "Backbone of the first network.")
 flags.DEFINE_string(
-    "network_b", None, "Backbone of the second; 'none' for a single network."
+    "network_b",
+    None,
+    "Backbone of the second; 'none' for a single network. Default: as many "
+    "networks as the method has.",
 )
+flags.DEFINE_string("network_c", None, "Backbone of a third network.")
+flags.DEFINE_string("network_d", None, "Backbone of a fourth one.")
 flags.DEFINE_integer("branches", None, "Branches of each network.")
 flags.DEFINE_string(
     "transformation",
@@ -110,8 +120,16 @@ def _settings():
     from keras_css.runs.config import parse_method_options
 
     names = [
-        *("method", "network_a", "network_b", "branches", "transformation"),
-        *("joint_labels", "epochs", "batch_size", "learning_rate", "momentum"),
+        *("method", "network_a", "network_b", "network_c", "network_d"),
+        *(
+            "branches",
+            "transformation",
+            "joint_labels",
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "momentum",
+        ),
         *("weight_decay", "warmup_epochs", "seed"),
     ]
     settings = {

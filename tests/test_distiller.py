@@ -186,7 +186,7 @@ def test_augmentation_is_seen_in_training_only():
     network = distiller.networks[0]
     direct = keras.ops.convert_to_numpy(network(x, training=False)["logits"])
     np.testing.assert_array_equal(plain, direct)
-    changed = distiller.views.take(x, ["network_a"], training=True)["network_a"]
+    changed = distiller.views.take(x, training=True)["network_a"]
     assert np.abs(keras.ops.convert_to_numpy(changed) - x).max() > 0
     distiller.fit(x, y, epochs=1, verbose=0)
 

@@ -30,6 +30,7 @@ class TableNetwork(keras.Model):
         self.num_classes = num_classes
         self.num_branches = logits.shape[2]
         self.joint_labels = logits.shape[1] != num_classes
+        self.main_branch = False
         self.table = self.add_weight(shape=logits.shape, name="table")
         self.table.assign(logits)
         self.built = True

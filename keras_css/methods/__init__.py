@@ -1,9 +1,18 @@
 """The methods, by name: how the networks of a cohort teach each other."""
 
 from keras_css.errors import UserError
+from keras_css.methods.cl_ilr import CLILR
 from keras_css.methods.css import CSS
+from keras_css.methods.dml import DML
+from keras_css.methods.ffl import FFL
+from keras_css.methods.hssakd import HSSAKD
 from keras_css.methods.independent import Independent
+from keras_css.methods.kdcl import KDCL
 from keras_css.methods.method import Method
+from keras_css.methods.okddip import OKDDip
+from keras_css.methods.okddip import OKDDipNetworks
+from keras_css.methods.one import ONE
+from keras_css.methods.pcl import PCL
 from keras_css.registry import Registry
 
 METHODS = Registry(
@@ -11,6 +20,15 @@ METHODS = Registry(
     {
         "css": CSS,
         "independent": Independent,
+        "dml": DML,
+        "cl_ilr": CLILR,
+        "one": ONE,
+        "okddip": OKDDip,
+        "okddip_networks": OKDDipNetworks,
+        "pcl": PCL,
+        "kdcl": KDCL,
+        "ffl": FFL,
+        "hssakd": HSSAKD,
     },
 )
 
@@ -39,4 +57,20 @@ def name_of(method):
     return type(method).__name__
 
 
-__all__ = ["CSS", "METHODS", "Independent", "Method", "get", "name_of"]
+__all__ = [
+    "CLILR",
+    "CSS",
+    "DML",
+    "FFL",
+    "HSSAKD",
+    "KDCL",
+    "METHODS",
+    "ONE",
+    "PCL",
+    "Independent",
+    "Method",
+    "OKDDip",
+    "OKDDipNetworks",
+    "get",
+    "name_of",
+]

@@ -18,12 +18,6 @@ class Independent(Method):
     without distillation".
     """
 
-    network_defaults = {
-        "num_branches": 1,
-        "transformation": "none",
-        "joint_labels": False,
-    }
-
     def compute_losses(
         self, outputs, labels, sample_weight=None, epoch=0.0, training=False
     ):

@@ -21,13 +21,15 @@ def cross_entropy(logits, labels):
     return ops.where(known, loss, float("nan"))
 
 
-def kl_divergence(target, logits, temperature):
+def kl_divergence(target, logits, temperature, epsilon=0.0):
     """Returns KL(softmax(target / T) || softmax(logits / T)), without T^2.
 
     Args:
         target: Tensor `(B, K, ...)` of the teaching logits.
         logits: Tensor `(B, K, ...)` of the taught logits.
         temperature: T.
+        epsilon: Added to the target's probabilities, without renormalising;
+            the released codes of ONE and OKDDip add 1e-7.
 
     Returns:
         Tensor `(B, ...)`: the sum over K. Gradients flow into both arguments;
@@ -35,7 +37,39 @@ def kl_divergence(target, logits, temperature):
     """
     log_target = ops.log_softmax(target / temperature, axis=1)
     log_p = ops.log_softmax(logits / temperature, axis=1)
-    return ops.sum(ops.exp(log_target) * (log_target - log_p), axis=1)
+    p_target = ops.exp(log_target)
+    if epsilon:
+        p_target = p_target + epsilon
+        log_target = ops.log(p_target)
+    return ops.sum(p_target * (log_target - log_p), axis=1)
+
+
+def plain_cross_entropy(logits, labels, sample_weight=None):
+    """Returns the cross-entropy of one predictor, a mean over the batch.
+
+    Args:
+        logits: Tensor `(B, C)`.
+        labels: Integer tensor `(B,)` in [0, C).
+        sample_weight: As in `batch_mean`.
+    """
+    values = cross_entropy(logits[:, :, None], labels[:, None])
+    return batch_mean(values, sample_weight)
+
+
+def ramp_up(epoch, length):
+    """Returns w(e) = exp(-5 (1 - min(e, E) / E)^2), the weight of teaching.
+
+    Laine and Aila 2017 (arXiv 1610.02242); used by CL-ILR, ONE, OKDDip, PCL
+    and FFL.
+
+    Args:
+        epoch: Float scalar e, 0 in the first epoch.
+        length: E; with 0 the weight is 1 throughout.
+    """
+    if not length:
+        return 1.0
+    left = 1.0 - ops.minimum(epoch, length) / length
+    return ops.exp(-5.0 * ops.square(left))
 
 
 def batch_mean(values, sample_weight=None):

@@ -4,40 +4,47 @@ import keras
 
 from keras_css.errors import UserError
 from keras_css.supervision import aggregate
-from keras_css.supervision import class_logits
+from keras_css.supervision import member_logits
 
 
 class Method(keras.layers.Layer):
     """Base class of all methods: one loss over a cohort's outputs.
 
-    A subclass defines `compute_losses`. Where its students are other means of
-    branches than networks and their ensemble it defines `student_parts`; where
-    they are something else, `students`, and such a student is measured but
-    cannot be cut out. Layers and weights of the method's own (a gate, an
-    attention) are made in `build`, like in any Keras layer: they train and are
+    A subclass defines `compute_losses`, and what differs from the defaults:
+    `call_networks` where networks are not just called on their images,
+    `student_parts` where students are other means of branches than networks
+    and their ensemble, `students` for predictors that are measured but cannot
+    be cut out. Layers of the method's own (a gate, an attention) are made in
+    `build`, or in `meet` where `call_networks` needs them: they train and are
     saved with the cohort and never reach a student. State that follows the
     weights (a moving average of them) is moved in `after_step`.
 
     Attributes:
         minimum_networks: The smallest cohort that the method works on.
-        network_defaults: What `MultiBranchNetwork` gets when a command builds
-            the cohort and the user says nothing.
+        cohort_size: Networks a command builds when the user says nothing.
+        network_defaults: What each of them then gets as arguments of
+            `MultiBranchNetwork`.
+        augment_each_view: Whether each view of an image has random changes of
+            its own unless the user says otherwise.
         num_classes: C, known once the method has met its networks.
         term_names: Names of the loss terms, known once the method is built.
         student_names: Names of the students, likewise, in their order.
     """
 
     minimum_networks = 1
+    cohort_size = 2
     network_defaults = {
-        "num_branches": 3,
-        "transformation": "corner_erase",
-        "joint_labels": True,
+        "num_branches": 1,
+        "transformation": "none",
+        "joint_labels": False,
     }
+    augment_each_view = False
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.num_classes = None
         self.branch_counts = {}
+        self.main_branches = {}
         self.term_names = None
         self.student_names = None
 
@@ -51,6 +58,11 @@ class Method(keras.layers.Layer):
             UserError: If the cohort does not suit the method.
         """
         title = type(self).__name__
+        if self.num_classes is not None:
+            raise UserError(
+                f"A method serves one cohort, received a {title} that has one: "
+                "make a new one."
+            )
         if len(networks) < self.minimum_networks:
             raise UserError(
                 f"{title} needs at least {self.minimum_networks} networks, "
@@ -66,6 +78,51 @@ class Method(keras.layers.Layer):
         self.branch_counts = {
             name: network.num_branches for name, network in networks.items()
         }
+        # The main branch comes after the others.
+        self.main_branches = {
+            name: network.num_branches
+            for name, network in networks.items()
+            if network.main_branch
+        }
+
+    @classmethod
+    def run_options(cls, epochs):
+        """Returns arguments that depend on the epochs of a command's run."""
+        return {}
+
+    @property
+    def own_networks(self):
+        """Dict from name to the networks that students may be cut from, too.
+
+        They belong to the method (averaged copies) and are not trained.
+        """
+        return {}
+
+    def view_names(self, networks):
+        """Returns the names of the views of an image, one a network."""
+        return list(networks)
+
+    def call_networks(self, networks, views, training=None):
+        """Returns the outputs of the cohort.
+
+        Args:
+            networks: Dict from name to network.
+            views: Dict from each of `view_names` to images; in inference all
+                are the same tensor.
+            training: Whether this is a training step.
+
+        Returns:
+            Dict from network name (those of `own_networks` included) to
+            `{"logits": (B, K, n), "features": (B, D, n)}` and whatever else
+            the method needs.
+        """
+        return {
+            name: network(views[name], training=training)
+            for name, network in networks.items()
+        }
+
+    def begin(self, networks):
+        """Sets the method's own state once the networks have weights."""
 
     def compute_losses(
         self, outputs, labels, sample_weight=None, epoch=0.0, training=False
@@ -73,8 +130,7 @@ class Method(keras.layers.Layer):
         """Returns the named loss terms of a batch and their sum.
 
         Args:
-            outputs: Dict from network name to `{"logits": (B, K, n),
-                "features": (B, D, n)}`.
+            outputs: What `call_networks` returned.
             labels: Integer tensor `(B,)`, classes in [0, C).
             sample_weight: Float tensor `(B,)` or None.
             epoch: Float scalar, 0 in the first epoch, for ramp-ups.
@@ -97,14 +153,16 @@ class Method(keras.layers.Layer):
             Dict from student name to what it consists of: a dict from
             `(network name, branch)` to the weight of that branch's class
             logits. Cheapest kind first: `network_a/branch_0` (plain backbone
-            cost), `network_a` (mean of its branches), `ensemble` (mean of the
-            networks).
+            cost) and `network_a/main`, `network_a` (mean of its branches but
+            the main one), `ensemble` (mean of the networks).
         """
         branches, networks = {}, {}
         for network, count in self.branch_counts.items():
             members = [(network, i) for i in range(count)]
             for i, member in enumerate(members):
                 branches[f"{network}/branch_{i}"] = {member: 1.0}
+            if network in self.main_branches:
+                branches[f"{network}/main"] = {(network, count): 1.0}
             networks[network] = dict.fromkeys(members, 1.0 / count)
         parts = {**branches, **networks}
         if len(networks) > 1:
@@ -126,7 +184,7 @@ class Method(keras.layers.Layer):
             `student_parts`.
         """
         own = {
-            name: class_logits(output["logits"], self.num_classes)
+            name: member_logits(output, self.num_classes)
             for name, output in outputs.items()
         }
         return {
@@ -136,6 +194,9 @@ class Method(keras.layers.Layer):
 
     def after_step(self, networks):
         """Moves the method's own state after an optimizer step."""
+
+    def get_build_config(self):
+        """Returns None: a method is built with the cohort that it meets."""
 
     def call(self, outputs, labels, sample_weight=None):
         """Returns `{"losses": ..., "students": ...}`; builds own layers."""

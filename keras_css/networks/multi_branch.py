@@ -13,6 +13,9 @@ from keras_css.supervision import transformations
 class MultiBranchNetwork(keras.Model):
     """trunk -> for each branch i: transformation i -> tail i -> head i.
 
+    With a main branch there is one tail and head more, the last of their
+    lists: it sees the trunk's output as it is and predicts the C classes.
+
     Args:
         backbone: A name of `keras_css.backbones.BACKBONES` or a `Backbone`.
         num_classes: C.
@@ -20,6 +23,7 @@ class MultiBranchNetwork(keras.Model):
         transformation: A name of `TRANSFORMATIONS` or a `Transformation`.
         joint_labels: Whether each head has C * n columns (class x
             transformation, CSS) rather than C.
+        main_branch: Whether there is a main branch beside the n.
         preprocessing: Optional Keras layer in front of the trunk, for example
             the `Rescaling` that normalises uint8 pixels; saved along.
 
@@ -28,7 +32,7 @@ class MultiBranchNetwork(keras.Model):
 
     Returns:
         `{"logits": (B, K, n), "features": (B, D, n)}` with K = C * n for
-        joint labels, else C.
+        joint labels, else C; with a main branch also `"main": (B, C)`.
 
     Raises:
         UserError: If an argument is out of range, or the transformation
@@ -48,6 +52,7 @@ class MultiBranchNetwork(keras.Model):
         num_branches=3,
         transformation="corner_erase",
         joint_labels=True,
+        main_branch=False,
         preprocessing=None,
         **kwargs,
     ):
@@ -66,12 +71,14 @@ class MultiBranchNetwork(keras.Model):
         self.transformation = transformations.get(transformation)
         self.transformation.check(num_branches)
         self.joint_labels = joint_labels
+        self.main_branch = main_branch
         self.preprocessing = preprocessing
         self.image_shape = None
         self.trunk = self.backbone.trunk()
         columns = num_classes * num_branches if joint_labels else num_classes
-        self.tails = [self.backbone.tail() for _ in range(num_branches)]
-        self.heads = [LinearHead(columns) for _ in range(num_branches)]
+        widths = [columns] * num_branches + [num_classes] * main_branch
+        self.tails = [self.backbone.tail() for _ in widths]
+        self.heads = [LinearHead(width) for width in widths]
 
     def build(self, input_shape):
         check_image_shape(input_shape)
@@ -89,23 +96,57 @@ class MultiBranchNetwork(keras.Model):
         self.built = True
 
     def call(self, images, training=None):
+        return self.branches(self.shared(images, training), training)
+
+    def shared(self, images, training=None):
+        """Returns the trunk's output `(B, h, w, d)` for images."""
+        return self.trunk(self.prepared(images), training=training)
+
+    def prepared(self, images):
+        """Returns images as the trunk takes them."""
         if self.preprocessing is not None:
             images = self.preprocessing(images)
-        shared = self.trunk(
-            ops.cast(images, self.compute_dtype), training=training
-        )
-        logits, features = [], []
-        for i, (tail, head) in enumerate(zip(self.tails, self.heads)):
-            seen = self.transformation(shared, i, self.num_branches)
-            features.append(tail(seen, training=training))
-            logits.append(head(features[-1]))
+        return ops.cast(images, self.compute_dtype)
+
+    def seen(self, shared, branch):
+        """Returns what a branch sees of the trunk's output."""
+        if branch == self.num_branches:
+            return shared
+        return self.transformation(shared, branch, self.num_branches)
+
+    def branches(self, shared, training=None):
+        """Returns the network's outputs for an output of its trunk.
+
+        Args:
+            shared: Tensor `(B, h, w, d)`, or a list of one for each branch.
+            training: As in `call`.
+        """
+        if not isinstance(shared, list):
+            shared = [shared] * len(self.tails)
+        features = [
+            tail(self.seen(shared[i], i), training=training)
+            for i, tail in enumerate(self.tails)
+        ]
+        return self.outputs_of(features)
+
+    def outputs_of(self, features):
+        """Returns the network's outputs for pooled features of each branch.
+
+        Args:
+            features: List of `(B, D)`.
+        """
         # Losses are computed in float32 (or more), whatever the precision.
         double = self.compute_dtype == "float64"
         dtype = "float64" if double else "float32"
-        return {
-            "logits": ops.cast(ops.stack(logits, axis=-1), dtype),
-            "features": ops.cast(ops.stack(features, axis=-1), dtype),
+        logits = [head(f) for head, f in zip(self.heads, features)]
+        n = self.num_branches
+        outputs = {
+            "logits": ops.cast(ops.stack(logits[:n], axis=-1), dtype),
+            "features": ops.cast(ops.stack(features[:n], axis=-1), dtype),
         }
+        if self.main_branch:
+            outputs["main"] = ops.cast(logits[n], dtype)
+        return outputs
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -116,6 +157,7 @@ class MultiBranchNetwork(keras.Model):
             "num_branches": self.num_branches,
             "transformation": serialize(self.transformation),
             "joint_labels": self.joint_labels,
+            "main_branch": self.main_branch,
             "preprocessing": serialize(self.preprocessing),
         }
 

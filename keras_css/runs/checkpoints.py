@@ -37,12 +37,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         entry = self._save(epoch + 1)
-        accuracies = [
-            value
-            for name, value in (logs or {}).items()
-            if name.startswith("val_") and name.endswith("/accuracy")
-        ]
-        best = float(max(accuracies))
+        # Of what can be shipped only.
+        students = self.model.method.student_parts()
+        best = float(max(logs[f"val_{name}/accuracy"] for name in students))
         selected = self.state["selected"]
         if selected is None or best >= selected["accuracy"]:
             selected = self._select(entry, best)

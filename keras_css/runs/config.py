@@ -14,6 +14,8 @@ from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.supervision import TRANSFORMATIONS
 
+NETWORKS = ("network_a", "network_b", "network_c", "network_d")
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig(DataRequest):
@@ -26,6 +28,7 @@ class RunConfig(DataRequest):
         method_options: Dict of arguments of the method.
         network_a: Backbone of the first network.
         network_b: Backbone of the second one; `"none"` for a cohort of one.
+        network_c, network_d: Likewise.
         branches: Branches of each network.
         transformation: A name of `TRANSFORMATIONS`.
         joint_labels: Whether heads have class x transformation columns.
@@ -46,7 +49,8 @@ class RunConfig(DataRequest):
         cutout: Side of a random square without content; 0 for none.
         mixup: Alpha of mixup; 0 for none.
         cutmix: Alpha of CutMix; 0 for none.
-        augment_each_network: Whether every network sees its own changes.
+        augment_each_network: Whether every network (every branch where the
+            method has it so) sees its own changes.
         seed: Of weights, order, augmentation and the validation part.
     """
 
@@ -55,6 +59,8 @@ class RunConfig(DataRequest):
     method_options: dict = dataclasses.field(default_factory=dict)
     network_a: str | None = None
     network_b: str | None = None
+    network_c: str | None = None
+    network_d: str | None = None
     branches: int | None = None
     transformation: str | None = None
     joint_labels: bool | None = None
@@ -73,14 +79,14 @@ class RunConfig(DataRequest):
     cutout: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
-    augment_each_network: bool = False
+    augment_each_network: bool | None = None
 
     def __post_init__(self):
         get_entry(self.dataset)
         METHODS.get(self.method)
-        for key in ("network_a", "network_b"):
+        for key in NETWORKS:
             name = getattr(self, key)
-            if name is not None and not (key == "network_b" and name == "none"):
+            if name is not None and (key == "network_a" or name != "none"):
                 backbones.BACKBONES.get(name)
         if self.transformation is not None:
             TRANSFORMATIONS.get(self.transformation)
@@ -148,14 +154,19 @@ class RunConfig(DataRequest):
             dataset: The `Dataset`, whose recipe has the settings that suit it.
         """
         recipe = dataset.recipe
-        network = METHODS.get(self.method).network_defaults
         epochs = self.epochs or recipe.epochs
+        make = METHODS.get(self.method)
+        options = {**make.run_options(epochs), **self.method_options}
+        method = make(**options)
+        network = method.network_defaults
         defaults = {
             **dataclasses.asdict(recipe),
+            **self._other_networks(recipe, method.cohort_size),
             "image_size": dataset.image_shape[:2],
             "branches": network["num_branches"],
             "transformation": network["transformation"],
             "joint_labels": network["joint_labels"],
+            "augment_each_network": method.augment_each_view,
             # The reference recipe: 5, 150 and 225 of 300 epochs.
             "warmup_epochs": min(5, epochs // 10),
             "lr_milestones": (
@@ -168,7 +179,26 @@ class RunConfig(DataRequest):
             for key, value in defaults.items()
             if getattr(self, key) is None
         }
-        return dataclasses.replace(self, **missing)
+        return dataclasses.replace(self, **missing, method_options=options)
+
+    def _other_networks(self, recipe, count):
+        """Returns the networks beside the first where nothing is said.
+
+        The recipe's, in turn, as many as the method's cohort has.
+        """
+        first = self.network_a or recipe.network_a
+        second = self.network_b or recipe.network_b
+        turns = [first, second if second != "none" else first] * 2
+        return {
+            key: turns[i] if i < count else "none"
+            for i, key in enumerate(NETWORKS)
+        }
+
+    @property
+    def networks(self):
+        """The backbones of the cohort, in order; the settings are complete."""
+        names = [getattr(self, key) for key in NETWORKS]
+        return [name for name in names if name != "none"]
 
     def to_json(self):
         """Returns a dict that JSON can hold."""

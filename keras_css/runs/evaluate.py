@@ -6,13 +6,11 @@ import zipfile
 import keras
 import numpy as np
 
-from keras_css import methods
 from keras_css.data import Dataset
 from keras_css.data.load import load
 from keras_css.errors import UserError
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_diversity
-from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
@@ -80,7 +78,7 @@ def load_run(run_dir, data_dir=None, say=print):
         config,
         result,
         dataset,
-        load_cohort(folder, config),
+        load_cohort(folder),
     )
 
 
@@ -111,30 +109,23 @@ def evaluate(run_dir, data_dir=None, say=print):
     }
 
 
-def load_cohort(folder, config):
-    """Returns the `OnlineDistiller` of a run's saved networks.
+def load_cohort(folder):
+    """Returns the `OnlineDistiller` that a run saved, without its optimizer.
 
     Args:
         folder: The `RunFolder`.
-        config: Its `RunConfig`.
 
     Raises:
-        UserError: If a saved network is missing or damaged.
+        UserError: If the saved cohort is missing or damaged.
     """
-    names = ["network_a", "network_b"][: 1 + (config.network_b != "none")]
-    networks = []
-    for name in names:
-        path = folder.models / f"{name}.keras"
-        networks.append(load_keras(path))
-        if not isinstance(networks[-1], MultiBranchNetwork):
-            raise UserError(
-                f"'{path}' must be a MultiBranchNetwork, received a "
-                f"{type(networks[-1]).__name__}."
-            )
-    return OnlineDistiller(
-        networks,
-        method=methods.METHODS.get(config.method)(**config.method_options),
-    )
+    path = folder.cohort
+    distiller = load_keras(path)
+    if not isinstance(distiller, OnlineDistiller):
+        raise UserError(
+            f"'{path}' must be an OnlineDistiller, received a "
+            f"{type(distiller).__name__}."
+        )
+    return distiller
 
 
 def load_keras(path):
@@ -144,7 +135,7 @@ def load_keras(path):
         UserError: If the file is missing or damaged.
     """
     try:
-        return keras.saving.load_model(path, safe_mode=True)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except UNREADABLE as error:
         state = "damaged or of another kind" if path.exists() else "missing"
         raise UserError(

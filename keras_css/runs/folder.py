@@ -25,6 +25,8 @@ class RunFolder:
         self.result = self.path / "result.json"
         self.checkpoints = self.path / "checkpoints"
         self.models = self.path / "models"
+        # All of it: the networks and what their method has of its own.
+        self.cohort = self.models / "cohort.keras"
         self.figures = self.path / "figures"
         self.logs = self.path / "logs"
         self.report = self.path / "report.html"

@@ -73,7 +73,7 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
         dataset.train,
         config.batch_size,
         config.seed,
-        num_draws=distiller.views.num_draws(len(distiller.networks)),
+        num_draws=distiller.views.num_draws,
         resident=dataset.resident,
     )
     distiller.compile(
@@ -144,7 +144,7 @@ def build_distiller(config, dataset):
         dataset: The `Dataset`.
     """
     mean, deviation = dataset.statistics
-    names = [config.network_a, config.network_b]
+    method = methods.METHODS.get(config.method)(**config.method_options)
     networks = [
         MultiBranchNetwork(
             name,
@@ -152,18 +152,18 @@ def build_distiller(config, dataset):
             num_branches=config.branches,
             transformation=config.transformation,
             joint_labels=config.joint_labels,
+            main_branch=method.network_defaults.get("main_branch", False),
             preprocessing=keras.layers.Rescaling(
                 scale=[1 / (255 * s) for s in deviation],
                 offset=[-m / s for m, s in zip(mean, deviation)],
                 dtype="float32",
             ),
         )
-        for name in names
-        if name != "none"
+        for name in config.networks
     ]
     return OnlineDistiller(
         networks,
-        method=methods.METHODS.get(config.method)(**config.method_options),
+        method=method,
         augmentation=build_augmentation(config, dataset),
         augment_each_network=config.augment_each_network,
         mixing=build_mixing(config),
@@ -203,10 +203,9 @@ def build_augmentation(config, dataset):
 
 def describe_cohort(config, distiller):
     """Returns a line that says what trains."""
-    names = [n for n in (config.network_a, config.network_b) if n != "none"]
     sizes = [
         f"{name} ({network.count_params():,} parameters)"
-        for name, network in zip(names, distiller.networks)
+        for name, network in zip(config.networks, distiller.networks)
     ]
     branches = f"{config.branches} branch" + "es" * (config.branches > 1)
     epochs = f"{config.epochs} epoch" + "s" * (config.epochs > 1)
@@ -282,6 +281,10 @@ def _finish(
     diverse = measure_diversity(distiller, splits["test"])
     for name, network in distiller.named_networks.items():
         write_atomically(folder.models / f"{name}.keras", network.save)
+    write_atomically(
+        folder.cohort,
+        lambda part: distiller.save(part, include_optimizer=False),
+    )
     selected_epoch = load_selected(folder, distiller, state)
     if selected_epoch is None:
         say("the epoch preferred by validation is lost: reporting the last one")
@@ -308,7 +311,12 @@ def _finish(
         "validation": last["validation"],
         "test": last["test"],
         "diversity": diverse,
-        "best_student": best_student(last["validation"]),
+        "best_student": best_student(
+            {
+                name: last["validation"][name]
+                for name in distiller.method.student_parts()
+            }
+        ),
         "selected_epoch": {"epoch": selected_epoch, **selected},
         "seconds": {
             "total": round(time.perf_counter() - began, 3),

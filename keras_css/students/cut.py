@@ -11,7 +11,7 @@ from keras_css.errors import UserError
 from keras_css.students.fold import fold_batch_norm
 from keras_css.students.preprocessing import share_preprocessing
 from keras_css.supervision import aggregate
-from keras_css.supervision import class_logits
+from keras_css.supervision import member_logits
 
 # A structural slip changes logits by far more; convolutions on a GPU that
 # rounds to TensorFloat-32 change them by less.
@@ -69,9 +69,7 @@ def _assemble(twins, parts, shape):
         shared = expand(twin.trunk, seen[name])
         for i, tail in enumerate(twin.tails):
             if (name, i) in parts:
-                features = expand(
-                    tail, twin.transformation(shared, i, twin.num_branches)
-                )
+                features = expand(tail, twin.seen(shared, i))
                 own = _own_columns(twin, i, parts[name, i])
                 own.name = f"{name}_branch_{i}_logits"
                 outputs.append(own(features))
@@ -157,8 +155,9 @@ def _name_apart(twins):
 def _own_columns(network, branch, weight):
     """Returns a Dense layer with a branch's own columns, times a weight."""
     head = network.heads[branch]
-    step = network.num_branches if network.joint_labels else 1
-    first = branch if network.joint_labels else 0
+    joint = network.joint_labels and branch < network.num_branches
+    step = network.num_branches if joint else 1
+    first = branch if joint else 0
     dense = keras.layers.Dense(network.num_classes, dtype="float32")
     dense.build((None, network.backbone.feature_dim))
     kernel, bias = head.get_weights()
@@ -180,8 +179,8 @@ def _compare(student, networks, parts, shape):
         images = images * 255
     images = images.astype("float32")
     own = {
-        name: class_logits(
-            network(images, training=False)["logits"], network.num_classes
+        name: member_logits(
+            network(images, training=False), network.num_classes
         )
         for name, network in networks.items()
     }

@@ -5,6 +5,7 @@ from keras_css.supervision.joint_labels import aggregate
 from keras_css.supervision.joint_labels import branch_labels
 from keras_css.supervision.joint_labels import class_logits
 from keras_css.supervision.joint_labels import is_joint
+from keras_css.supervision.joint_labels import member_logits
 from keras_css.supervision.transformations import TRANSFORMATIONS
 from keras_css.supervision.transformations import Transformation
 
@@ -15,5 +16,6 @@ __all__ = [
     "branch_labels",
     "class_logits",
     "is_joint",
+    "member_logits",
     "transformations",
 ]

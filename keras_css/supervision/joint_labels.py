@@ -73,11 +73,28 @@ def class_logits(logits, num_classes):
     return ops.stack([by_class[:, :, i, i] for i in range(n)], axis=-1)
 
 
+def member_logits(output, num_classes):
+    """Returns the class logits of each branch, those of the main one last.
+
+    Args:
+        output: What a network returns: `"logits"` and, with a main branch,
+            `"main"`.
+        num_classes: C.
+
+    Returns:
+        Tensor `(B, C, n)`, or `(B, C, n + 1)` with a main branch.
+    """
+    own = class_logits(output["logits"], num_classes)
+    if "main" not in output:
+        return own
+    return ops.concatenate([own, output["main"][:, :, None]], axis=-1)
+
+
 def aggregate(own, parts):
     """Returns what a student says: a weighted sum over branches.
 
     Args:
-        own: Dict from network name to `(B, C, n)`, from `class_logits`.
+        own: Dict from network name to `(B, C, n)`, from `member_logits`.
         parts: Dict from `(network name, branch)` to a weight; for a network
             as a whole 1 / n each, the mean over its branches.
 

@@ -34,8 +34,9 @@ class OnlineDistiller(TrainStep, keras.Model):
         method: A `Method` or a name of `METHODS`, default CSS.
         augmentation: Optional Keras layer that changes training images on the
             device, inside the compiled step; never used in inference.
-        augment_each_network: Whether every network sees its own random
-            changes of an image; else all see the same.
+        augment_each_network: Whether every network (every branch where the
+            method says so) sees its own random changes of an image; else all
+            see the same. None: as the method has it.
         mixing: Optional `Mixing` of training images and their labels, the
             same for all networks.
 
@@ -65,7 +66,7 @@ class OnlineDistiller(TrainStep, keras.Model):
         networks,
         method="css",
         augmentation=None,
-        augment_each_network=False,
+        augment_each_network=None,
         mixing=None,
         **kwargs,
     ):
@@ -83,8 +84,15 @@ class OnlineDistiller(TrainStep, keras.Model):
             )
         self.networks = networks
         self.method = methods.get(method)
-        self.views = TrainingViews(augmentation, augment_each_network, mixing)
         self.method.meet(self.named_networks)
+        if augment_each_network is None:
+            augment_each_network = self.method.augment_each_view
+        self.views = TrainingViews(
+            self.method.view_names(self.named_networks),
+            augmentation,
+            augment_each_network,
+            mixing,
+        )
         # A weight, so that compiled steps see it change and files keep it.
         self.epoch = self.add_weight(
             name="epoch",
@@ -111,8 +119,10 @@ class OnlineDistiller(TrainStep, keras.Model):
         # builds the method's own layers.
         images = keras.Input(batch_shape=input_shape)
         labels = keras.Input((), dtype="int32")
-        outputs = {n: net(images) for n, net in self.named_networks.items()}
-        self.method(outputs, labels)
+        views = dict.fromkeys(self.views.names, images)
+        networks = self.named_networks
+        self.method(self.method.call_networks(networks, views), labels)
+        self.method.begin(networks)
         terms = [name for name in self.method.term_names if name != "loss"]
         accuracies = [f"{name}/accuracy" for name in self.method.student_names]
         self.term_means = NamedMeans(terms, name="terms")
@@ -120,11 +130,8 @@ class OnlineDistiller(TrainStep, keras.Model):
         self.built = True
 
     def call(self, x, training=None):
-        views = self.views.take(x, list(self.named_networks), training)
-        return {
-            name: network(views[name], training=training)
-            for name, network in self.named_networks.items()
-        }
+        views = self.views.take(x, training)
+        return self.method.call_networks(self.named_networks, views, training)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -340,14 +347,15 @@ class OnlineDistiller(TrainStep, keras.Model):
             name = choose_student(name, self._validated_accuracies(name))
         if name not in known:
             raise unknown_name("student", name, ["best", *known])
-        student = cut_student(self.named_networks, known[name], image_shape)
+        networks = {**self.named_networks, **self.method.own_networks}
+        student = cut_student(networks, known[name], image_shape)
         used = sorted({network for network, _ in known[name]})
         student.about = {
             "student": name,
             "method": methods.name_of(self.method),
             "backbones": {
                 network: keras.saving.serialize_keras_object(
-                    self.named_networks[network].backbone
+                    networks[network].backbone
                 )
                 for network in used
             },
@@ -379,7 +387,7 @@ class OnlineDistiller(TrainStep, keras.Model):
             "networks": [serialize(network) for network in self.networks],
             "method": serialize(self.method),
             "augmentation": serialize(self.views.augmentation),
-            "augment_each_network": self.views.each_network,
+            "augment_each_network": self.views.each_has_own,
             "mixing": serialize(self.views.mixing),
         }
 

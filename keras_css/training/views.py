@@ -1,4 +1,4 @@
-"""What each network sees of a training batch."""
+"""What each network, or branch, sees of a training batch."""
 
 import keras
 from keras import ops
@@ -11,15 +11,17 @@ class TrainingViews(keras.layers.Layer):
     """Takes a batch apart, augments its images and mixes them.
 
     Args:
+        names: The names of the views, one a network or a branch.
         augmentation: Keras layer that changes training images, or None.
-        each_network: Whether every network has its own random changes.
+        each_has_own: Whether every view has its own random changes.
         mixing: A `Mixing`, or None.
     """
 
-    def __init__(self, augmentation, each_network, mixing):
+    def __init__(self, names, augmentation, each_has_own, mixing):
         super().__init__(name="views", dtype="float32")
+        self.names = list(names)
         self.augmentation = augmentation
-        self.each_network = each_network
+        self.each_has_own = each_has_own
         self.mixing = mixing
         self.resident = None
         self.generator = keras.random.SeedGenerator()
@@ -27,39 +29,34 @@ class TrainingViews(keras.layers.Layer):
         self._share = None
         self.built = True
 
-    def num_draws(self, networks):
-        """Returns how many uniform numbers one image needs.
-
-        Args:
-            networks: Number of networks.
-        """
+    @property
+    def num_draws(self):
+        """How many uniform numbers one image needs."""
         own = getattr(self.augmentation, "num_draws", 0)
         mixed = self.mixing.num_draws if self.mixing is not None else 0
-        return own * (networks if self.each_network else 1) + mixed
+        return own * (len(self.names) if self.each_has_own else 1) + mixed
 
-    def take(self, x, names, training):
-        """Returns a dict from a network's name to the images it sees.
+    def take(self, x, training):
+        """Returns a dict from a view's name to its images.
 
         Args:
             x: Tensor of images `(B, H, W, c)`, or a dict with `"draws"` and
                 `"images"` or `"rows"`, as `TrainingBatches` yields it.
-            names: List of the names of the networks.
             training: Whether to change them; else all see them as they are.
         """
         images, draws = self._unpack(x)
         if not training:
-            return dict.fromkeys(names, images)
-        if draws is None and self.num_draws(len(names)):
+            return dict.fromkeys(self.names, images)
+        if draws is None and self.num_draws:
             draws = keras.random.uniform(
-                (ops.shape(images)[0], self.num_draws(len(names))),
-                seed=self.generator,
+                (ops.shape(images)[0], self.num_draws), seed=self.generator
             )
-        if self.each_network:
+        if self.each_has_own:
             return {
                 name: self._view(images, draws, i)
-                for i, name in enumerate(names)
+                for i, name in enumerate(self.names)
             }
-        return dict.fromkeys(names, self._view(images, draws, 0))
+        return dict.fromkeys(self.names, self._view(images, draws, 0))
 
     def mix_terms(self, losses_for, labels, training):
         """Returns the loss terms of a batch, for mixed labels if it is mixed.
@@ -97,7 +94,7 @@ class TrainingViews(keras.layers.Layer):
         return self.resident.take(x), x["draws"]
 
     def _view(self, images, draws, place):
-        """Returns the images of one network, and notes the share of labels."""
+        """Returns the images of one view, and notes the share of labels."""
         images = self._augment(images, draws, place)
         if self.mixing is None:
             return images

@@ -136,7 +136,7 @@ def fit(split, **options):
     )
     distiller.compile(SGD(0.05))
     batches = TrainingBatches(
-        split, 8, 3, num_draws=distiller.views.num_draws(2), **feeding
+        split, 8, 3, num_draws=distiller.views.num_draws, **feeding
     )
     history = distiller.fit(
         *(batches,),
@@ -180,11 +180,11 @@ def test_each_network_may_see_its_own_changes():
         augment_each_network=True,
     )
     x, _ = pixels(8)
-    assert distiller.views.num_draws(2) == 4
+    assert distiller.views.num_draws == 4
     draws = np.random.default_rng(0).random((8, 4), "float32")
-    names = list(distiller.named_networks)
+    names = distiller.views.names
     batch = {"images": x, "draws": draws}
-    views = distiller.views.take(batch, names, training=True)
+    views = distiller.views.take(batch, training=True)
     for i, name in enumerate(names):
         own = draws[:, 2 * i : 2 * i + 2]
         expected = distiller.views.augmentation(x, draws=own, training=True)
@@ -192,7 +192,7 @@ def test_each_network_may_see_its_own_changes():
             keras.ops.convert_to_numpy(views[name]),
             keras.ops.convert_to_numpy(expected),
         )
-    still = distiller.views.take(batch, names, training=False)
+    still = distiller.views.take(batch, training=False)
     assert all(still[name] is x for name in names)
 
 
@@ -235,7 +235,7 @@ def test_a_cohort_with_augmentation_and_mixing_trains_on_plain_arrays():
     history = distiller.fit(x, y, batch_size=8, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     again = OnlineDistiller.from_config(distiller.get_config())
-    assert again.views.each_network
+    assert again.views.each_has_own
     assert again.views.mixing.cutmix == 1.0
     assert again.views.augmentation.transforms == (PadAndCrop(1),)
 

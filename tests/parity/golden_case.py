@@ -3,41 +3,56 @@
 import keras
 import numpy as np
 from torch_names import from_torch
+from torch_names import linear
 from torch_names import named_weights
+from torch_names import norm
 
 import keras_css
 from keras_css.backbones import CifarResNet
 from keras_css.methods import CSS
+from keras_css.methods import ONE
+from keras_css.methods import OKDDip
 
-NETWORKS = {"t": "network_a", "s": "network_b"}
+
+def golden_case(path):
+    """Returns the case of a file; `config/method` says whose values it has."""
+    with np.load(path, allow_pickle=False) as file:
+        values = {key: file[key] for key in file.files}
+    method = str(values.get("config/method", "css"))
+    return CASES[method](values)
 
 
 class GoldenCase:
-    """Builds the file's cohort with the file's initial weights."""
+    """Builds the file's cohort with the file's initial weights.
 
-    def __init__(self, path):
-        with np.load(path, allow_pickle=False) as file:
-            self.values = {key: file[key] for key in file.files}
+    Attributes:
+        sides: Dict from a side in the file to the network's name.
+        terms: Dict from a loss term of ours to the file's.
+    """
+
+    sides = {"a": "network_a"}
+    terms = {}
+
+    def __init__(self, values):
+        self.values = values
         images = self.values["x_nchw"].transpose(0, 1, 3, 4, 2)
         self.images = images.astype(keras.config.floatx())
         self.labels = self.values["y"].astype("int32")
         self.num_classes = int(self.values["config/classes"])
         self.distiller = keras_css.OnlineDistiller(
-            [self._network(side) for side in NETWORKS],
-            method=CSS(temperature=float(self.values["config/temperature"])),
+            [self.network(side) for side in self.sides], self.method()
         )
         self.distiller.compile(
             keras_css.SGD(
                 0.1,
                 momentum=float(self.values["config/momentum"]),
                 weight_decay=float(self.values["config/weight_decay"]),
+                nesterov=bool(self.values.get("config/nesterov", False)),
             )
         )
         self.distiller.build((None, *self.images.shape[2:]))
-        self.weights = {
-            side: named_weights(self.distiller.named_networks[name])
-            for side, name in NETWORKS.items()
-        }
+        self.distiller.epoch.assign(float(self.values.get("config/epoch", 0)))
+        self.weights = {side: self.named_weights(side) for side in self.sides}
         for side, weights in self.weights.items():
             expected = self.group(f"init/{side}/")
             expected = {
@@ -49,6 +64,34 @@ class GoldenCase:
             for name, variable in weights.items():
                 variable.assign(from_torch(expected[name]))
 
+    def method(self):
+        raise NotImplementedError
+
+    def branches(self):
+        """Returns the number of branches of each network."""
+        raise NotImplementedError
+
+    def network(self, side):
+        suffix = f"_{side}" if f"config/block_{side}" in self.values else ""
+        block = str(self.values[f"config/block{suffix}"])
+        width = int(self.values.get("config/width_per_group", 64))
+        options = {"inner_width": width // 64} if block != "basic" else {}
+        layers = self.values[f"config/layers{suffix}"].tolist()
+        return keras_css.MultiBranchNetwork(
+            CifarResNet(block, layers, **options),
+            num_classes=self.num_classes,
+            num_branches=self.branches(),
+            **self.distiller_networks(),
+        )
+
+    def distiller_networks(self):
+        """Returns further arguments of the networks."""
+        return {"transformation": "none", "joint_labels": False}
+
+    def named_weights(self, side):
+        """Returns dict from a PyTorch name to our variable."""
+        return named_weights(self.distiller.named_networks[self.sides[side]])
+
     def group(self, prefix):
         """Returns the values whose key has this prefix, prefix removed."""
         return {
@@ -57,24 +100,137 @@ class GoldenCase:
             if key.startswith(prefix)
         }
 
-    def logits(self, images, training=False):
-        """Returns dict from side to logits `(B, K, n)`; changes no weight."""
+    def outputs(self, images, training=False):
+        """Returns what the file calls the outputs; changes no weight."""
         kept = self.distiller.get_weights()
         outputs = self.distiller(images, training=training)
+        named = self.named_outputs(outputs)
         self.distiller.set_weights(kept)
         return {
-            side: keras.ops.convert_to_numpy(outputs[name]["logits"])
-            for side, name in NETWORKS.items()
+            name: keras.ops.convert_to_numpy(value)
+            for name, value in named.items()
         }
 
-    def _network(self, side):
-        block = str(self.values[f"config/block_{side}"])
-        width = int(self.values["config/width_per_group"])
-        options = {"inner_width": width // 64} if block != "basic" else {}
-        return keras_css.MultiBranchNetwork(
-            CifarResNet(
-                block, self.values[f"config/layers_{side}"].tolist(), **options
-            ),
-            num_classes=self.num_classes,
-            num_branches=int(self.values["config/branches"]),
+    def named_outputs(self, outputs):
+        """Returns dict from a key of the file to the tensor of ours."""
+        raise NotImplementedError
+
+    def inference(self, images):
+        """Returns what the file has under `eval/`, diversity left out."""
+        return self.outputs(images)
+
+
+class CSSCase(GoldenCase):
+    """Two networks of joint-label branches."""
+
+    sides = {"t": "network_a", "s": "network_b"}
+    terms = {
+        f"{name}/{ours}": f"{theirs}_{side}"
+        for side, name in sides.items()
+        for ours, theirs in (
+            ("ce", "ce"),
+            ("kd", "kd"),
+            ("utility_score", "alpha"),
+            ("loss", "loss"),
         )
+    }
+
+    def method(self):
+        return CSS(temperature=float(self.values["config/temperature"]))
+
+    def branches(self):
+        return int(self.values["config/branches"])
+
+    def distiller_networks(self):
+        return {}
+
+    def named_outputs(self, outputs):
+        return {
+            f"logits_{side}": outputs[name]["logits"]
+            for side, name in self.sides.items()
+        }
+
+    def inference(self, images):
+        students = self.distiller.predict(images, verbose=0)
+        return {
+            **self.outputs(images),
+            "agg": students["ensemble"],
+            **{f"agg_{s}": students[name] for s, name in self.sides.items()},
+        }
+
+
+class OKDDipCase(GoldenCase):
+    """One network whose last branch leads."""
+
+    terms = {
+        "peers/ce": "ce",
+        "leader/ce": "ce_leader",
+        "peers/kd": "kd",
+        "leader/kd": "kd_leader",
+    }
+
+    def method(self):
+        return OKDDip(
+            temperature=float(self.values["config/temperature"]),
+            ramp_up_epochs=int(self.values["config/ramp_up_epochs"]),
+            target_epsilon=float(self.values["config/target_epsilon"]),
+        )
+
+    def branches(self):
+        return self.values["step0/peers"].shape[2] + 1
+
+    def named_weights(self, side):
+        method = self.distiller.method
+        return {
+            **super().named_weights(side),
+            "query_weight.weight": method.query.kernel,
+            "key_weight.weight": method.key.kernel,
+        }
+
+    def named_outputs(self, outputs):
+        peers, leader, targets = self.distiller.method.group(outputs)
+        return {"peers": peers, "leader": leader, "targets": targets}
+
+
+class ONECase(GoldenCase):
+    """One network and the gate over its branches."""
+
+    terms = {
+        "network_a/ce": "ce",
+        "network_a/ce_teacher": "ce_teacher",
+        "network_a/kd": "kd",
+    }
+
+    def method(self):
+        return ONE(
+            temperature=float(self.values["config/temperature"]),
+            ramp_up_epochs=int(self.values["config/ramp_up_epochs"]),
+            target_epsilon=float(self.values["config/target_epsilon"]),
+        )
+
+    def branches(self):
+        return self.values["step0/branches"].shape[2]
+
+    def named_weights(self, side):
+        dense, batch_norm, _ = self.distiller.method.gates[0].layers
+        ours = {}
+        for name, variable in super().named_weights(side).items():
+            # Their branches count from 1, and the classifier is misspelt.
+            stem, _, rest = name.partition(".")
+            kind, _, branch = stem.partition("_")
+            if branch:
+                kind = kind.replace("classifier", "classfier")
+                name = f"{kind}_{int(branch) + 1}.{rest}"
+            ours[name] = variable
+        return {
+            **ours,
+            **linear("control_v1", dense),
+            **norm("bn_v1", batch_norm),
+        }
+
+    def named_outputs(self, outputs):
+        output = outputs["network_a"]
+        return {"branches": output["logits"], "teacher": output["teacher"]}
+
+
+CASES = {"css": CSSCase, "okddip": OKDDipCase, "one": ONECase}

@@ -13,13 +13,12 @@ BATCH_NORM = {
 def named_weights(network):
     """Returns dict from PyTorch name to the Keras variable of a network."""
     stem, *stages = network.trunk.layers
-    found = {"conv1.weight": stem.conv1.kernel, **_norm("bn1", stem.bn1)}
+    found = {"conv1.weight": stem.conv1.kernel, **norm("bn1", stem.bn1)}
     for i, stage in enumerate(stages):
         found.update(_stage(f"layer{i + 1}", stage))
     for i, (tail, head) in enumerate(zip(network.tails, network.heads)):
         found.update(_stage(f"layer3_{i}", tail.layers[0]))
-        found[f"classifier3_{i}.weight"] = head.kernel
-        found[f"classifier3_{i}.bias"] = head.bias
+        found.update(linear(f"classifier3_{i}", head))
     return found
 
 
@@ -43,13 +42,19 @@ def _stage(prefix, stage):
             if hasattr(block, f"conv{k}"):
                 conv = getattr(block, f"conv{k}")
                 found[f"{name}.conv{k}.weight"] = conv.kernel
-                found.update(_norm(f"{name}.bn{k}", getattr(block, f"bn{k}")))
+                found.update(norm(f"{name}.bn{k}", getattr(block, f"bn{k}")))
         if block.project:
             conv = block.shortcut_conv
             found[f"{name}.downsample.0.weight"] = conv.kernel
-            found.update(_norm(f"{name}.downsample.1", block.shortcut_bn))
+            found.update(norm(f"{name}.downsample.1", block.shortcut_bn))
     return found
 
 
-def _norm(prefix, layer):
+def linear(prefix, layer):
+    """Returns the weights of a Dense layer by their PyTorch names."""
+    return {f"{prefix}.weight": layer.kernel, f"{prefix}.bias": layer.bias}
+
+
+def norm(prefix, layer):
+    """Returns the weights of a BatchNorm by their PyTorch names."""
     return {f"{prefix}.{t}": getattr(layer, k) for t, k in BATCH_NORM.items()}

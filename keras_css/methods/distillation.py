@@ -1,0 +1,115 @@
+"""What methods that distil at a temperature have in common."""
+
+import math
+
+from keras import ops
+
+from keras_css.errors import UserError
+from keras_css.methods.losses import batch_mean
+from keras_css.methods.losses import kl_divergence
+from keras_css.methods.losses import ramp_up
+from keras_css.methods.method import Method
+
+# A cohort of one network whose plain branches are the peers.
+PLAIN_BRANCHES = {
+    "num_branches": 3,
+    "transformation": "none",
+    "joint_labels": False,
+}
+# The ramp-up of the published recipe: 80 of 300 epochs.
+RAMP_UP_SHARE = 80 / 300
+
+
+class Distillation(Method):
+    """A method with a temperature T and a ramp-up of its teaching.
+
+    Args:
+        temperature: T.
+        ramp_up_epochs: E of w(e), see `ramp_up`; 0 teaches fully at once.
+
+    Raises:
+        UserError: If an argument is out of range.
+    """
+
+    def __init__(self, temperature=3.0, ramp_up_epochs=0, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 < temperature < math.inf:
+            raise UserError(
+                "temperature must be positive. "
+                f"Received: temperature={temperature}"
+            )
+        if not 0 <= ramp_up_epochs < math.inf:
+            raise UserError(
+                "ramp_up_epochs must be at least 0. "
+                f"Received: ramp_up_epochs={ramp_up_epochs}"
+            )
+        self.temperature = temperature
+        self.ramp_up_epochs = ramp_up_epochs
+
+    def ramp_up(self, epoch):
+        """Returns w(e), the weight of what is taught."""
+        return ramp_up(epoch, self.ramp_up_epochs)
+
+    def taught(self, target, logits, sample_weight=None, epsilon=0.0):
+        """Returns T^2 KL(target || logits), a mean over batch and branches.
+
+        Args:
+            target: Tensor `(B, K)` or `(B, K, n)`; gradients stop here.
+            logits: Tensor `(B, K)` or `(B, K, n)`; a target without branches
+                teaches all of them.
+            sample_weight: As in `batch_mean`.
+            epsilon: As in `kl_divergence`.
+        """
+        target = ops.stop_gradient(target)
+        if len(target.shape) < len(logits.shape):
+            target = target[:, :, None]
+        kl = kl_divergence(target, logits, self.temperature, epsilon)
+        return self.temperature**2 * batch_mean(kl, sample_weight)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "temperature": self.temperature,
+            "ramp_up_epochs": self.ramp_up_epochs,
+        }
+
+
+class RampedDistillation(Distillation):
+    """A method whose teaching sets in slowly, by default over 80 epochs.
+
+    A command's run of E epochs takes the same share of them as the published
+    recipe, 80 of 300.
+    """
+
+    def __init__(self, temperature=3.0, ramp_up_epochs=80, **kwargs):
+        super().__init__(temperature, ramp_up_epochs, **kwargs)
+
+    @classmethod
+    def run_options(cls, epochs):
+        return {"ramp_up_epochs": max(1, round(RAMP_UP_SHARE * epochs))}
+
+
+def check_plain(method, networks, fewest=1, most=None):
+    """Raises `UserError` unless all networks have enough plain branches.
+
+    Args:
+        method: The method that asks.
+        networks: Dict from name to network.
+        fewest: Least branches of each network.
+        most: Most branches, or None.
+    """
+    title = type(method).__name__
+    for name, network in networks.items():
+        count = network.num_branches
+        if network.main_branch or (network.joint_labels and count > 1):
+            raise UserError(
+                f"{title} needs plain branches, received joint labels or a "
+                f"main branch in {name}: give it joint_labels=False and "
+                "main_branch=False."
+            )
+        if count < fewest or (most is not None and count > most):
+            wanted = f"{fewest}" if fewest == most else f"at least {fewest}"
+            raise UserError(
+                f"{title} needs networks of {wanted} branches, received "
+                f"num_branches={count} in {name}."
+            )

@@ -1,0 +1,121 @@
+"""The targets of KDCL, each a function of all networks' logits `(B, C, K)`."""
+
+from keras import ops
+
+# Accelerated projected gradient; two to four networks need far fewer.
+ITERATIONS = 100
+
+
+def lowest_cross_entropy(z, ce):
+    """Returns the logits of the network of lowest mean cross-entropy.
+
+    Args:
+        z: `(B, C, K)`.
+        ce: `(B, K)`.
+    """
+    best = ops.argmin(ops.mean(ce, axis=0))
+    return ops.take(z, best, axis=2)
+
+
+def minimum_logits(z, labels):
+    """Returns the least of the networks' logits, relative to the true class.
+
+    Args:
+        z: `(B, C, K)`.
+        labels: `(B,)`.
+    """
+    picked = ops.one_hot(labels, z.shape[1], dtype=z.dtype)[:, :, None]
+    true = ops.sum(picked * z, axis=1, keepdims=True)
+    return ops.min(z - true, axis=2)
+
+
+def combination(z, weights):
+    """Returns `sum_k weights[k] z[:, :, k]`."""
+    return ops.sum(z * weights, axis=2)
+
+
+def least_cross_entropy_weights(z, labels, iterations=ITERATIONS):
+    """Returns the convex combination of logits of least cross-entropy.
+
+    Minimises the mean of CE(sum_k a_k z_k, y) over the simplex, a convex
+    problem, by accelerated projected gradient (Beck and Teboulle 2009) with
+    the step 1 / L, L a bound of the second derivative.
+
+    Args:
+        z: `(B, C, K)`.
+        labels: `(B,)`.
+        iterations: Steps taken.
+
+    Returns:
+        `(K,)`, at least 0, with sum 1.
+    """
+    count = z.shape[2]
+    if count == 1:
+        return ops.ones((1,), dtype=z.dtype)
+    picked = ops.one_hot(labels, z.shape[1], dtype=z.dtype)[:, :, None]
+    # Softmax does not see a shift: centred logits have the smallest bound.
+    centred = z - ops.mean(z, axis=1, keepdims=True)
+    bound = ops.mean(ops.max(ops.sum(ops.square(centred), axis=2), axis=1))
+    rate = 1.0 / ops.maximum(bound, 1e-6)
+
+    def gradient(a):
+        p = ops.softmax(ops.sum(centred * a, axis=2), axis=1)[:, :, None]
+        return ops.mean(ops.sum((p - picked) * centred, axis=1), axis=0)
+
+    def step(i, state):
+        a, ahead = state
+        moved = onto_simplex(ahead - rate * gradient(ahead))
+        k = ops.cast(i, z.dtype)
+        return moved, moved + k / (k + 3.0) * (moved - a)
+
+    start = ops.full((count,), 1.0 / count, dtype=z.dtype)
+    weights, _ = ops.fori_loop(0, iterations, step, (start, start))
+    return weights
+
+
+def onto_simplex(a):
+    """Returns the nearest point of the simplex (Held et al. 1974).
+
+    Args:
+        a: `(K,)`.
+    """
+    down = ops.flip(ops.sort(a))
+    ranks = ops.cast(ops.arange(1, a.shape[0] + 1), a.dtype)
+    excess = (ops.cumsum(down) - 1.0) / ranks
+    # The excess at the last rank whose value stays positive.
+    stays = ops.cast(down > excess, a.dtype)
+    last = ops.one_hot(
+        ops.cast(ops.sum(stays), "int32") - 1, a.shape[0], dtype=a.dtype
+    )
+    return ops.maximum(a - ops.sum(last * excess), 0.0)
+
+
+def error_products(z, labels):
+    """Returns `sum over the batch of (p_j - t) . (p_k - t)`, `(K, K)`.
+
+    Args:
+        z: `(B, C, K)`, p its softmax.
+        labels: `(B,)`, t their one-hot form.
+    """
+    picked = ops.one_hot(labels, z.shape[1], dtype=z.dtype)[:, :, None]
+    errors = ops.softmax(z, axis=1) - picked
+    errors = ops.reshape(errors, (-1, z.shape[2]))
+    return ops.matmul(ops.transpose(errors), errors)
+
+
+def least_error_weights(products):
+    """Returns `P^-1 1 / (1' P^-1 1)`: the combination of least squared error.
+
+    Args:
+        products: Mean products of errors `(K, K)`; a small ridge keeps equal
+            networks solvable.
+
+    Returns:
+        `(K,)` with sum 1; a weight may be negative.
+    """
+    count = products.shape[0]
+    scale = ops.trace(products) / count
+    ridge = (1e-4 * scale + 1e-12) * ops.eye(count, dtype=products.dtype)
+    ones = ops.ones((count, 1), dtype=products.dtype)
+    solved = ops.solve(products + ridge, ones)[:, 0]
+    return solved / ops.sum(solved)
