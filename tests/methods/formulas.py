@@ -1,0 +1,145 @@
+"""The methods' losses in NumPy and float64, written from their formulas.
+
+Each takes what the networks put out, `x`, and a copy of it, `fixed`, which
+stands wherever a target is detached: moving `x` alone gives the gradient with
+those targets held still.
+"""
+
+import numpy as np
+
+
+def log_softmax(z):
+    z = z - z.max(axis=1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def ce(z, y):
+    """Mean over the batch of -log softmax(z)[y]."""
+    return -log_softmax(z)[np.arange(len(y)), y].mean()
+
+
+def kd(q, z, t):
+    """T^2 KL(softmax(q / T) || softmax(z / T)), mean over the batch."""
+    log_q, log_p = log_softmax(q / t), log_softmax(z / t)
+    return t**2 * (np.exp(log_q) * (log_q - log_p)).sum(axis=1).mean()
+
+
+def ramp(epoch, length):
+    return np.exp(-5 * (1 - min(epoch, length) / length) ** 2)
+
+
+def branches(z):
+    return [z[:, :, i] for i in range(z.shape[2])]
+
+
+def dml(x, fixed, y, w, t):
+    z = [x["network_a/logits"][..., 0], x["network_b/logits"][..., 0]]
+    q = [fixed["network_a/logits"][..., 0], fixed["network_b/logits"][..., 0]]
+    return sum(ce(z[i], y) + w * kd(q[1 - i], z[i], t) for i in (0, 1))
+
+
+def cl_ilr(x, fixed, y, w, t):
+    z, q = branches(x["network_a/logits"]), branches(fixed["network_a/logits"])
+    total = 0.0
+    for i, own in enumerate(z):
+        others = [q[j] for j in range(len(q)) if j != i]
+        total += ce(own, y) + w * kd(np.mean(others, axis=0), own, t)
+    return total
+
+
+def one(x, fixed, y, w, t):
+    teacher, target = x["network_a/teacher"], fixed["network_a/teacher"]
+    z = branches(x["network_a/logits"])
+    return ce(teacher, y) + sum(ce(p, y) + w * kd(target, p, t) for p in z)
+
+
+def okddip(x, fixed, y, w, t, detach=False, query=None, key=None):
+    source = fixed if detach else x
+    *peers, leader = branches(x["network_a/logits"])
+    *taught, _ = branches(source["network_a/logits"])
+    f = branches(source["network_a/features"])[:-1]
+    total = ce(leader, y) + w * kd(np.mean(taught, axis=0), leader, t)
+    for i, own in enumerate(peers):
+        scores = np.stack(
+            [((f[i] @ query) * (f_j @ key)).sum(axis=1) for f_j in f], axis=1
+        )
+        share = np.exp(log_softmax(scores))
+        target = sum(share[:, j, None] * z for j, z in enumerate(taught))
+        total += ce(own, y) + w * kd(target, own, t)
+    return total
+
+
+def pcl(x, fixed, y, w, t):
+    z = branches(x["network_a/logits"])
+    average = branches(fixed["ema/logits"])
+    total = ce(x["network_a/fused"], y)
+    for i, own in enumerate(z):
+        others = [q for j, q in enumerate(average) if j != i]
+        total += ce(own, y) + w * kd(fixed["network_a/fused"], own, t)
+        total += w * np.mean([kd(q, own, t) for q in others])
+    return total
+
+
+def kdcl(target):
+    """Returns the loss for a function that makes the target."""
+
+    def loss(x, fixed, y, w, t):
+        names = ("network_a/logits", "network_b/logits")
+        z = [x[name][..., 0] for name in names]
+        q = target([fixed[name][..., 0] for name in names], y)
+        return sum(ce(own, y) + w * kd(q, own, t) for own in z)
+
+    return loss
+
+
+def naive(z, y):
+    return min(z, key=lambda one: ce(one, y))
+
+
+def min_logit(z, y):
+    true = [own[np.arange(len(y)), y][:, None] for own in z]
+    return np.min([own - t for own, t in zip(z, true)], axis=0)
+
+
+def ffl(x, fixed, y, w, t):
+    z = branches(x["network_a/logits"])
+    fused, target = x["network_a/fused"], fixed["network_a/fused"]
+    mean = np.mean(branches(fixed["network_a/logits"]), axis=0)
+    total = ce(fused, y) + w * kd(mean, fused, t)
+    return total + sum(ce(own, y) + w * kd(target, own, t) for own in z)
+
+
+def hssakd(x, fixed, y, w, t):
+    joint = np.concatenate([y * 4 + r for r in range(4)])
+    total = 0.0
+    for own, other in (("network_a", "network_b"), ("network_b", "network_a")):
+        z, q = x[f"{own}/logits"][..., 0], fixed[f"{other}/logits"][..., 0]
+        total += ce(z, y) + w * kd(q, z, t)
+        pairs = zip(
+            branches(x[f"{own}/auxiliary"]),
+            branches(fixed[f"{other}/auxiliary"]),
+        )
+        total += sum(ce(p, joint) + w * kd(r, p, t) for p, r in pairs)
+    return total
+
+
+def css_main(x, fixed, y, w, t, joint_weight=1.0):
+    """CSS, detached, without utility scores, with a main branch."""
+    names = ("network_a", "network_b")
+    n = x["network_a/logits"].shape[2]
+    aggregates = [
+        np.mean([fixed[f"{name}/logits"][:, i::n, i] for i in range(n)], axis=0)
+        for name in names
+    ]
+    everyone = np.mean(aggregates, axis=0)
+    total = 0.0
+    for own, other in (names, names[::-1]):
+        z, q = branches(x[f"{own}/logits"]), branches(fixed[f"{other}/logits"])
+        joint = np.mean(
+            [ce(p, y * n + i) + w * kd(q[i], p, t) for i, p in enumerate(z)]
+        )
+        main = x[f"{own}/main"]
+        total += joint_weight * joint + ce(main, y)
+        total += w * kd(fixed[f"{other}/main"], main, t)
+        total += w * kd(everyone, main, t)
+    return total

@@ -1,0 +1,132 @@
+"""What holds for every method of the registry, and for a user's own."""
+
+import keras
+import numpy as np
+import pytest
+import tiny
+
+from keras_css import OnlineDistiller
+from keras_css import UserError
+from keras_css import export_onnx
+from keras_css.data.augmentation import Augmentation
+from keras_css.data.augmentation import PadAndCrop
+from keras_css.methods import CSS
+from keras_css.methods import METHODS
+from keras_css.methods import PCL
+from keras_css.methods import OKDDip
+
+MAIN = "css with a main branch"
+NAMES = [*METHODS.names(), MAIN]
+
+
+def cohort(name):
+    """Returns a compiled cohort of tiny networks, as the method has it."""
+    if name == MAIN:
+        method = CSS(variant="detached", main_branch=True, average_decay=0.9)
+    else:
+        method = METHODS.get(name)()
+    distiller = OnlineDistiller(
+        [
+            tiny.network(**method.network_defaults)
+            for _ in range(method.cohort_size)
+        ],
+        method,
+        augmentation=Augmentation([PadAndCrop(1)]),
+    )
+    distiller.compile()
+    return distiller
+
+
+class SaveAfterTheFirstEpoch(keras.callbacks.Callback):
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0:
+            self.model.save(self.path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_saves_goes_on_and_ships(name, tmp_path):
+    distiller = cohort(name)
+    x, y = tiny.images(8)
+    options = {"batch_size": 4, "epochs": 2, "shuffle": False, "verbose": 0}
+    path = tmp_path / "cohort.keras"
+    history = distiller.fit(
+        x,
+        y,
+        validation_data=(x, y),
+        callbacks=[SaveAfterTheFirstEpoch(path)],
+        **options,
+    ).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    students = distiller.predict(x, verbose=0)
+    assert {f"{student}/accuracy" for student in students} <= set(history)
+
+    again = keras.saving.load_model(path)
+    again.fit(x, y, initial_epoch=1, **options)
+    for student, logits in again.predict(x, verbose=0).items():
+        np.testing.assert_allclose(
+            logits, students[student], rtol=1e-3, atol=1e-4, err_msg=student
+        )
+
+    ships = next(iter(distiller.method.student_parts()))
+    student = distiller.student(ships)
+    np.testing.assert_allclose(
+        student.predict(x, verbose=0), students[ships], atol=1e-5
+    )
+    # The plain backbone, its BatchNorm folded: two convolutions and a head.
+    assert student.count_params() == (9 + 1) * 8 + (72 + 1) * 6 + 7 * 4
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("method", "student"),
+    [
+        (OKDDip(), "network_a/leader"),
+        (PCL(), "ema"),
+        (CSS(main_branch=True), "network_b/main"),
+    ],
+    ids=["okddip", "pcl", "css"],
+)
+def test_what_a_method_ships_becomes_a_proven_file(method, student, tmp_path):
+    networks = [
+        tiny.network(**method.network_defaults)
+        for _ in range(method.cohort_size)
+    ]
+    distiller = OnlineDistiller(networks, method)
+    x, _ = tiny.images(8)
+    distiller.build((None, *x.shape[1:]))
+    for network in [*networks, *method.own_networks.values()]:
+        tiny.shake(network)
+    report = export_onnx(
+        distiller.student(student), tmp_path / "student.onnx", images=x
+    )
+    assert report["student"] == student
+    assert (tmp_path / "student.onnx").exists()
+
+
+def test_a_method_serves_one_cohort():
+    method = METHODS.get("dml")()
+    networks = [tiny.network(**method.network_defaults) for _ in range(4)]
+    OnlineDistiller(networks[:2], method)
+    with pytest.raises(UserError, match="serves one cohort"):
+        OnlineDistiller(networks[2:], method)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("dml", {"num_branches": 2}, "DML needs networks of 1 branches"),
+        ("pcl", {"num_branches": 1}, "PCL needs networks of at least 2"),
+        ("one", {"num_branches": 3, "joint_labels": True}, "plain branches"),
+        ("okddip", {"num_branches": 2}, "two peers and a leader"),
+    ],
+)
+def test_networks_that_do_not_suit_are_refused(name, options, message):
+    method = METHODS.get(name)()
+    settings = {**method.network_defaults, **options}
+    networks = [tiny.network(**settings) for _ in range(method.cohort_size)]
+    with pytest.raises(UserError, match=message):
+        OnlineDistiller(networks, method)

@@ -1,0 +1,254 @@
+"""Each method's loss and gradients against its formula in float64."""
+
+import functools
+
+import formulas
+import keras
+import numpy as np
+import pytest
+import tiny
+from gradients import value_and_gradients
+
+from keras_css import OnlineDistiller
+from keras_css.methods import CLILR
+from keras_css.methods import CSS
+from keras_css.methods import DML
+from keras_css.methods import FFL
+from keras_css.methods import HSSAKD
+from keras_css.methods import KDCL
+from keras_css.methods import ONE
+from keras_css.methods import PCL
+from keras_css.methods import OKDDip
+
+B, C, D = 5, 4, 8
+EPOCH = 2.0
+PLAIN = {"transformation": "none", "joint_labels": False}
+
+
+class Case:
+    """A method, the shapes of what its networks put out, and its formula.
+
+    Args:
+        method: The method, ramp-up and temperature given.
+        shapes: Dict from `network/output` to a shape without the batch.
+        formula: One of `formulas`.
+        detached: Names of outputs that no gradient reaches.
+        turns: How many rotations of each image the auxiliary outputs hold.
+    """
+
+    def __init__(self, method, shapes, formula, detached=(), turns=1):
+        self.method, self.formula = method, formula
+        self.shapes, self.detached, self.turns = shapes, detached, turns
+
+    def outputs(self, seed=1):
+        rng = np.random.default_rng(seed)
+        return {
+            name: rng.normal(
+                0, 2, (B * (self.turns if "auxiliary" in name else 1), *shape)
+            ).astype("float32")
+            for name, shape in self.shapes.items()
+        }
+
+    def meet(self):
+        count = len({n.split("/")[0] for n in self.shapes if "network" in n})
+        options = dict(self.method.network_defaults)
+        branches = self.shapes["network_a/logits"][1]
+        networks = [
+            tiny.network(C, **{**options, "num_branches": branches})
+            for _ in range(count)
+        ]
+        return OnlineDistiller(networks, self.method)
+
+
+def nested(leaves):
+    """Returns dict of dicts from a dict with `network/output` keys."""
+    found = {}
+    for name, value in leaves.items():
+        network, output = name.split("/")
+        value = keras.ops.convert_to_tensor(value)
+        found.setdefault(network, {})[output] = value
+    return found
+
+
+def two(**outputs):
+    return {
+        f"network_{letter}/{name}": shape
+        for letter in "ab"
+        for name, shape in outputs.items()
+    }
+
+
+def one(**outputs):
+    return {f"network_a/{name}": shape for name, shape in outputs.items()}
+
+
+RAMP = {"ramp_up_epochs": 5}
+CASES = {
+    "dml": lambda: Case(DML(3.0, **RAMP), two(logits=(C, 1)), formulas.dml),
+    "cl_ilr": lambda: Case(CLILR(**RAMP), one(logits=(C, 3)), formulas.cl_ilr),
+    "one": lambda: Case(
+        ONE(**RAMP), one(logits=(C, 3), teacher=(C,)), formulas.one
+    ),
+    "okddip": lambda: Case(
+        OKDDip(**RAMP), one(logits=(C, 4), features=(D, 4)), formulas.okddip
+    ),
+    "okddip detached": lambda: Case(
+        OKDDip(**RAMP, detach=True),
+        one(logits=(C, 4), features=(D, 4)),
+        functools.partial(formulas.okddip, detach=True),
+        detached=("network_a/features",),
+    ),
+    "pcl": lambda: Case(
+        PCL(**RAMP),
+        {**one(logits=(C, 3), fused=(C,)), "ema/logits": (C, 3)},
+        formulas.pcl,
+        detached=("ema/logits",),
+    ),
+    "kdcl naive": lambda: Case(
+        KDCL(3.0, **RAMP, target="naive"),
+        two(logits=(C, 1)),
+        formulas.kdcl(formulas.naive),
+    ),
+    "kdcl min_logit": lambda: Case(
+        KDCL(3.0, **RAMP, target="min_logit"),
+        two(logits=(C, 1)),
+        formulas.kdcl(formulas.min_logit),
+    ),
+    "kdcl general": lambda: Case(
+        # Before the first epoch is over all networks weigh the same.
+        KDCL(3.0, **RAMP, target="general"),
+        two(logits=(C, 1)),
+        formulas.kdcl(lambda z, y: np.mean(z, axis=0)),
+    ),
+    "ffl": lambda: Case(
+        FFL(**RAMP), one(logits=(C, 2), fused=(C,)), formulas.ffl
+    ),
+    "hssakd": lambda: Case(
+        HSSAKD(**RAMP),
+        two(logits=(C, 1), auxiliary=(4 * C, 2)),
+        formulas.hssakd,
+        turns=4,
+    ),
+    "css main": lambda: Case(
+        CSS(
+            variant="detached",
+            **RAMP,
+            utility_scores=False,
+            main_branch=True,
+            joint_weight=0.5,
+        ),
+        two(logits=(3 * C, 3), main=(C,)),
+        functools.partial(formulas.css_main, joint_weight=0.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_loss_and_gradients(name):
+    case = CASES[name]()
+    case.meet()
+    leaves = case.outputs()
+    labels = np.array([0, 3, 1, 2, 3], "int32")
+    formula = case.formula
+    if isinstance(case.method, OKDDip):
+        case.method.build({"network_a": {"features": (None, D, 4)}})
+        formula = functools.partial(
+            formula,
+            query=np.asarray(case.method.query.get_weights()[0], "float64"),
+            key=np.asarray(case.method.key.get_weights()[0], "float64"),
+        )
+
+    def loss(tensors):
+        return case.method.compute_losses(
+            nested(tensors), labels, epoch=EPOCH, training=True
+        )["loss"]
+
+    value, gradients = value_and_gradients(loss, leaves)
+    exact = {n: leaf.astype("float64") for n, leaf in leaves.items()}
+    w = formulas.ramp(EPOCH, 5)
+
+    def reference(moved):
+        return formula(moved, exact, labels, w, 3.0)
+
+    assert value == pytest.approx(reference(exact), rel=1e-5)
+    rng = np.random.default_rng(2)
+    for key, gradient in gradients.items():
+        if key in case.detached:
+            assert not np.any(gradient), key
+            continue
+        assert np.any(gradient), key
+        for place in rng.integers(0, gradient.size, 15):
+            place = np.unravel_index(place, gradient.shape)
+            ends = []
+            for sign in (1, -1):
+                moved = {**exact, key: exact[key].copy()}
+                moved[key][place] += sign * 1e-5
+                ends.append(reference(moved))
+            slope = (ends[0] - ends[1]) / 2e-5
+            assert gradient[place] == pytest.approx(
+                slope, rel=1e-3, abs=2e-5
+            ), (key, place)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n != "css main"])
+def test_equal_peers_have_nothing_to_teach(name):
+    """Distillation terms are zero up to float32 rounding, 1e-5."""
+    case = CASES[name]()
+    case.meet()
+    rng = np.random.default_rng(3)
+    row = rng.normal(0, 2, (B * case.turns, 4 * C, 1)).astype("float32")
+    leaves = {}
+    for key, shape in case.shapes.items():
+        same = row[:, : shape[0]] if "auxiliary" in key else row[:B, : shape[0]]
+        same = same if len(shape) == 2 else same[..., 0]
+        leaves[key] = np.broadcast_to(same, (len(same), *shape)).copy()
+    if isinstance(case.method, OKDDip):
+        case.method.build({"network_a": {"features": (None, D, 4)}})
+    terms = case.method.compute_losses(
+        nested(leaves), np.zeros(B, "int32"), epoch=EPOCH, training=True
+    )
+    teaching = {n: float(v) for n, v in terms.items() if "/kd" in n}
+    assert teaching
+    assert all(abs(value) < 1e-5 for value in teaching.values()), teaching
+
+
+def test_equal_main_branches_and_aggregates_have_nothing_to_teach():
+    case = CASES["css main"]()
+    case.meet()
+    leaves = {
+        key: np.zeros((B, *shape), "float32")
+        for key, shape in case.shapes.items()
+    }
+    terms = case.method.compute_losses(
+        nested(leaves), np.zeros(B, "int32"), epoch=EPOCH, training=True
+    )
+    teaching = {n: float(v) for n, v in terms.items() if "kd" in n}
+    assert len(teaching) == 6
+    assert all(abs(value) < 1e-5 for value in teaching.values()), teaching
+
+
+def test_samples_without_weight_do_not_count():
+    """Weights of 2 and 0 leave the loss of the first half of the batch."""
+    for name in CASES:
+        case = CASES[name]()
+        case.meet()
+        leaves, labels = case.outputs(), np.array([0, 3, 1, 2, 3], "int32")
+        if isinstance(case.method, OKDDip):
+            case.method.build({"network_a": {"features": (None, D, 4)}})
+        if isinstance(case.method, KDCL):
+            continue  # Its targets are those of the whole batch.
+        weight = np.array([2.5, 2.5, 0, 0, 0], "float32")
+        whole = case.method.compute_losses(
+            nested(leaves), labels, weight, epoch=EPOCH, training=True
+        )
+        turns = np.arange(case.turns)[:, None] * B
+        rows = (turns + np.arange(2)).ravel()
+        part = {
+            n: v[rows] if "auxiliary" in n else v[:2] for n, v in leaves.items()
+        }
+        half = case.method.compute_losses(
+            nested(part), labels[:2], epoch=EPOCH, training=True
+        )
+        assert float(whole["loss"]) == pytest.approx(
+            float(half["loss"]), rel=1e-4
+        ), name
