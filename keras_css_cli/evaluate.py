@@ -1,7 +1,8 @@
 """Measure every student of a finished run again, from its saved networks.
 
-Prints validation and test accuracy of each student and the diversity of the
-branches. Works on any backend, whichever trained the run. Example:
+Prints validation and test accuracy of each student, its expected calibration
+error (ECE) on test, and the diversity and agreement of the branches there.
+Works on any backend, whichever trained the run. Example:
 
   python scripts/evaluate.py --run_dir runs/digits-css-tensorflow-1
 """
@@ -29,7 +30,7 @@ def run():
     use_backend(FLAGS.backend)
 
     from keras_css.evaluation.report import accuracy_lines
-    from keras_css.evaluation.report import diversity_line
+    from keras_css.evaluation.report import diversity_lines
     from keras_css.runs.evaluate import evaluate
     from keras_css.runs.evaluate import largest_change
 
@@ -38,7 +39,7 @@ def run():
         print(json.dumps(found, indent=2))
         return
     print("\n".join(accuracy_lines(found)))
-    print(diversity_line(found))
+    print("\n".join(diversity_lines(found)))
     change = largest_change(found, found["stored"])
     print(f"largest change against result.json: {change:.4f}")
 

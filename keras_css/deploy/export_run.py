@@ -85,7 +85,11 @@ def export_run(
 
 def _targets(run, student, path):
     """Returns dict from the path of each file to its student's name."""
-    accuracies = run.result["validation"]
+    # What is measured only cannot be cut out.
+    accuracies = {
+        name: run.result["validation"][name]
+        for name in run.distiller.method.student_parts()
+    }
     if student != "all":
         path = pathlib.Path(path or run.folder.path / "student.onnx")
         return {path: choose_student(student, accuracies)}

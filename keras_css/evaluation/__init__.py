@@ -1,15 +1,15 @@
-"""Accuracy of every student, diversity, figures and the report."""
+"""Accuracy and calibration of every student, diversity, the report."""
 
 from keras_css.evaluation.diversity import diversity
 from keras_css.evaluation.students import best_student
 from keras_css.evaluation.students import choose_student
 from keras_css.evaluation.students import evaluate_students
-from keras_css.evaluation.students import measure_diversity
+from keras_css.evaluation.students import measure_test
 
 __all__ = [
     "best_student",
     "choose_student",
     "diversity",
     "evaluate_students",
-    "measure_diversity",
+    "measure_test",
 ]

@@ -1,4 +1,4 @@
-"""Pictures of a run: how loss and accuracies went."""
+"""Pictures of a run: its curves, its branches, what its students cost."""
 
 COLOURS = ["#1b6ca8", "#d1603d", "#3b8b5a", "#7a4b94", "#a8892c", "#4a4a4a"]
 
@@ -45,6 +45,34 @@ def draw_curves(rows, path):
     right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+def draw_agreement(agreement, path):
+    """Draws how often branches disagree, a heat map with values, as a PNG.
+
+    Args:
+        agreement: What `pairwise_agreement` returned.
+        path: Where the PNG goes.
+    """
+    from matplotlib.figure import Figure
+
+    names, rows = agreement["students"], agreement["pairs"]["disagreement"]
+    side = 3 + 0.65 * len(names)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(rows, cmap="Blues", vmin=0)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    darkest = max(max(row) for row in rows)
+    for i, row in enumerate(rows):
+        for j, value in enumerate(row):
+            colour = "white" if value > darkest / 2 else "black"
+            text = f"{value:.3f}"
+            axes.text(j, i, text, ha="center", va="center", color=colour)
+    axes.set_title(
+        "Share of test images on which two branches disagree", wrap=True
+    )
     figure.savefig(path, dpi=120)
 
 

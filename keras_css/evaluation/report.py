@@ -3,6 +3,7 @@
 import base64
 import html
 
+from keras_css.evaluation.agreement import MEASURES
 from keras_css.evaluation.students import student_kind
 
 STYLE = """
@@ -17,20 +18,20 @@ img { max-width: 100%; }
 
 
 def student_table(result):
-    """Returns rows `(student, validation, test)` in the order of cost."""
+    """Returns rows `(student, validation, test, ECE)` in the order of cost."""
+    parts = [result[k] for k in ("validation", "test", "calibration_error")]
     names = sorted(result["test"], key=student_kind)
-    return [
-        (name, result["validation"][name], result["test"][name])
-        for name in names
-    ]
+    return [(name, *(part[name] for part in parts)) for name in names]
 
 
 def accuracy_lines(result):
     """Returns the table of all students as lines for a terminal."""
-    lines = [f"{'student':<22}{'validation':>12}{'test':>10}"]
-    for name, validation, test in student_table(result):
+    lines = [f"{'student':<22}{'validation':>12}{'test':>10}{'ECE':>10}"]
+    for name, validation, test, error in student_table(result):
         mark = "  best on validation" if name == result["best_student"] else ""
-        lines.append(f"{name:<22}{validation:>12.4f}{test:>10.4f}{mark}")
+        lines.append(
+            f"{name:<22}{validation:>12.4f}{test:>10.4f}{error:>10.4f}{mark}"
+        )
     return lines
 
 
@@ -52,14 +53,21 @@ def comparison_lines(results):
     return lines
 
 
-def diversity_line(result):
-    """Returns the diversity of a result as a line for a terminal."""
-    shown = [
-        f"{name} {value:.3f}"
+def diversity_lines(result):
+    """Returns the diversity of a result as lines for a terminal."""
+    shown = {
+        name: f"{name} {value:.3f}"
         for name, value in result["diversity"].items()
         if value is not None
+    }
+    if not shown:
+        return ["diversity of the branches: one branch"]
+    distances = [shown[name] for name in shown if name not in MEASURES]
+    alike = [shown[name] for name in MEASURES if name in shown]
+    return [
+        f"diversity of the branches: {', '.join(distances)}",
+        f"agreement of the branches: {', '.join(alike)}",
     ]
-    return f"diversity of the branches: {', '.join(shown) or 'one branch'}"
 
 
 def summary_text(result, run_dir):
@@ -77,7 +85,7 @@ def summary_text(result, run_dir):
             f"(weights of the last epoch, {result['epochs']}; the epoch that "
             f"validation prefers, {selected['epoch']}, has test accuracy "
             f"{selected['test'][best]:.4f} for {best})",
-            diversity_line(result),
+            *diversity_lines(result),
             f"{result['seconds']['total']:.0f} s in all, "
             f"{result['images_per_second']:.0f} training images/s, "
             "validation included",
@@ -86,20 +94,20 @@ def summary_text(result, run_dir):
     )
 
 
-def write_report(path, result, config, curves):
-    """Writes the report: one file with its picture inside.
+def write_report(path, result, config, pictures):
+    """Writes the report: one file with its pictures inside.
 
     Args:
         path: Where the HTML goes.
         result: The contents of `result.json`.
         config: The contents of `config.json`.
-        curves: Path of the PNG with the curves.
+        pictures: Dict from what a PNG shows to its path.
     """
     rows = "".join(
         f"<tr{' class=best' if name == result['best_student'] else ''}>"
         f"<td>{html.escape(name)}</td><td>{validation:.4f}</td>"
-        f"<td>{test:.4f}</td></tr>"
-        for name, validation, test in student_table(result)
+        f"<td>{test:.4f}</td><td>{error:.4f}</td></tr>"
+        for name, validation, test, error in student_table(result)
     )
     facts = {
         "parameters": ", ".join(
@@ -119,15 +127,19 @@ def write_report(path, result, config, curves):
     title = html.escape(
         f"{result['method']} on {result['dataset']}, {result['backend']}"
     )
-    picture = base64.b64encode(curves.read_bytes()).decode()
+    shown = "".join(
+        f'<img alt="{html.escape(what)}" src="data:image/png;base64,'
+        f'{base64.b64encode(picture.read_bytes()).decode()}">'
+        for what, picture in pictures.items()
+    )
     path.write_text(
         f"<!doctype html><meta charset=utf-8><title>{title}</title>"
         f"<style>{STYLE}</style><h1>{title}</h1>"
         "<p>Weights of the last epoch. The best student is chosen on "
-        "validation; test was measured after training only.</p>"
-        "<table><tr><th>student</th><th>validation</th><th>test</th></tr>"
-        f"{rows}</table>"
-        f'<img alt="loss and accuracy" src="data:image/png;base64,{picture}">'
+        "validation; test was measured after training only, ECE (expected "
+        "calibration error) on it.</p>"
+        "<table><tr><th>student</th><th>validation</th><th>test</th>"
+        f"<th>ECE</th></tr>{rows}</table>{shown}"
         f"<h2>Everything that decided it</h2><table>{listed}</table>",
         "utf-8",
     )

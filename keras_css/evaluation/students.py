@@ -1,9 +1,13 @@
 """How good every student of a cohort is."""
 
+import keras
 import numpy as np
+from keras import ops
 
 from keras_css.data.batches import EvaluationBatches
 from keras_css.errors import unknown_name
+from keras_css.evaluation.agreement import pairwise_agreement
+from keras_css.evaluation.calibration import expected_calibration_error
 from keras_css.evaluation.diversity import diversity
 
 
@@ -71,16 +75,67 @@ def evaluate_students(distiller, split, batch_size=128):
     students = distiller.predict(
         EvaluationBatches(split, batch_size), verbose=0
     )
-    return {
-        name: float(np.mean(logits.argmax(axis=-1) == split.labels))
-        for name, logits in students.items()
-    }
+    return _accuracies(students, split.labels)
 
 
-def measure_diversity(distiller, split, batch_size=128):
-    """Returns `diversity` of the cohort's branches on the images of a split."""
+def measure_test(distiller, split, batch_size=128):
+    """Measures a cohort on the test part, in one pass over it.
+
+    Args:
+        distiller: A built `OnlineDistiller`.
+        split: A `keras_css.data.Split`, not empty.
+        batch_size: Most images a step.
+
+    Returns:
+        `(measured, agreement)`. `measured` is what `result.json` says of the
+        test part: `test` and `calibration_error`, dicts from student name to
+        accuracy and ECE, and `diversity`, what `diversity` says of the
+        networks' branches and the means of the agreement. `agreement` is
+        `pairwise_agreement` of all students that are single branches.
+    """
     outputs = distiller.predict_outputs(
         EvaluationBatches(split, batch_size), verbose=0
     )
-    logits = {name: output["logits"] for name, output in outputs.items()}
-    return diversity(logits, distiller.method.num_classes)
+    students = students_of(distiller.method, outputs)
+    branches = {
+        name: logits
+        for name, logits in students.items()
+        if KINDS[student_kind(name)] == "branch"
+    }
+    agreement = pairwise_agreement(branches, split.labels)
+    networks = {
+        name: outputs[name]["logits"] for name in distiller.named_networks
+    }
+    measured = {
+        "test": _accuracies(students, split.labels),
+        "calibration_error": {
+            name: expected_calibration_error(logits, split.labels)
+            for name, logits in students.items()
+        },
+        "diversity": {
+            **diversity(networks, distiller.method.num_classes),
+            **agreement["means"],
+        },
+    }
+    return measured, agreement
+
+
+def students_of(method, outputs):
+    """Returns every student's logits as NumPy arrays `(N, C)`.
+
+    Args:
+        method: The cohort's `Method`.
+        outputs: What `OnlineDistiller.predict_outputs` returned.
+    """
+    tensors = keras.tree.map_structure(ops.convert_to_tensor, outputs)
+    return {
+        name: ops.convert_to_numpy(logits)
+        for name, logits in method.students(tensors).items()
+    }
+
+
+def _accuracies(students, labels):
+    return {
+        name: float(np.mean(logits.argmax(axis=-1) == labels))
+        for name, logits in students.items()
+    }

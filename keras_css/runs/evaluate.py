@@ -10,7 +10,7 @@ from keras_css.data import Dataset
 from keras_css.data.load import load
 from keras_css.errors import UserError
 from keras_css.evaluation import evaluate_students
-from keras_css.evaluation import measure_diversity
+from keras_css.evaluation import measure_test
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
@@ -97,13 +97,13 @@ def evaluate(run_dir, data_dir=None, say=print):
         UserError: If the folder holds no complete run.
     """
     run = load_run(run_dir, data_dir, say)
+    measured, _ = measure_test(run.distiller, run.dataset.test)
     return {
         "method": run.config.method,
         "dataset": run.config.dataset,
         "backend": keras.backend.backend(),
         "validation": evaluate_students(run.distiller, run.dataset.validation),
-        "test": evaluate_students(run.distiller, run.dataset.test),
-        "diversity": measure_diversity(run.distiller, run.dataset.test),
+        **measured,
         "best_student": run.result["best_student"],
         "stored": run.result,
     }

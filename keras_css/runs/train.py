@@ -22,7 +22,8 @@ from keras_css.data.load import load
 from keras_css.errors import UserError
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
-from keras_css.evaluation import measure_diversity
+from keras_css.evaluation import measure_test
+from keras_css.evaluation.figures import draw_agreement
 from keras_css.evaluation.figures import draw_curves
 from keras_css.evaluation.report import write_report
 from keras_css.networks import MultiBranchNetwork
@@ -274,11 +275,8 @@ def _finish(
     say,
 ):
     """Measures the last and the selected epoch and writes what remains."""
-    last = {
-        part: evaluate_students(distiller, split)
-        for part, split in splits.items()
-    }
-    diverse = measure_diversity(distiller, splits["test"])
+    validation = evaluate_students(distiller, splits["validation"])
+    measured, agreement = measure_test(distiller, splits["test"])
     for name, network in distiller.named_networks.items():
         write_atomically(folder.models / f"{name}.keras", network.save)
     write_atomically(
@@ -308,12 +306,11 @@ def _finish(
             name: network.count_params()
             for name, network in distiller.named_networks.items()
         },
-        "validation": last["validation"],
-        "test": last["test"],
-        "diversity": diverse,
+        "validation": validation,
+        **measured,
         "best_student": best_student(
             {
-                name: last["validation"][name]
+                name: validation[name]
                 for name in distiller.method.student_parts()
             }
         ),
@@ -324,12 +321,24 @@ def _finish(
         },
         "images_per_second": round(images_per_epoch / usual, 1),
     }
-    curves = folder.figures / "curves.png"
-    write_atomically(curves, lambda part: draw_curves(rows, part))
+    write_json(folder.agreement, agreement)
+    pictures = _draw(folder, rows, agreement)
     stored = folder.read_json(folder.config)
     write_atomically(
         folder.report,
-        lambda part: write_report(part, result, stored["config"], curves),
+        lambda part: write_report(part, result, stored["config"], pictures),
     )
     write_json(folder.result, result)
     return result
+
+
+def _draw(folder, rows, agreement):
+    """Draws the run's figures and returns dict from what they show to path."""
+    curves = folder.figures / "curves.png"
+    write_atomically(curves, lambda part: draw_curves(rows, part))
+    pictures = {"loss and accuracy": curves}
+    if len(agreement["students"]) > 1:
+        heat_map = folder.figures / "agreement.png"
+        write_atomically(heat_map, lambda part: draw_agreement(agreement, part))
+        pictures["disagreement of branches"] = heat_map
+    return pictures

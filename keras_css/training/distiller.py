@@ -10,6 +10,7 @@ from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.evaluation.students import KINDS
 from keras_css.evaluation.students import choose_student
+from keras_css.evaluation.students import students_of
 from keras_css.students import cut_student
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
@@ -297,14 +298,7 @@ class OnlineDistiller(TrainStep, keras.Model):
         Returns:
             Dict from student name to a NumPy array `(N, C)`.
         """
-        outputs = keras.tree.map_structure(
-            ops.convert_to_tensor, self.predict_outputs(x, **kwargs)
-        )
-        students = self.method.students(outputs)
-        return {
-            name: ops.convert_to_numpy(logits)
-            for name, logits in students.items()
-        }
+        return students_of(self.method, self.predict_outputs(x, **kwargs))
 
     def predict_outputs(self, x, **kwargs):
         """Returns what the networks put out for many images.

@@ -13,6 +13,8 @@ from npz_file import npz
 from quick_run import QUICK
 from quick_run import only_run
 
+from keras_css.runs.evaluate import load_keras
+
 
 def test_the_run_folder_is_complete(trained):
     place, printed = trained
@@ -20,6 +22,7 @@ def test_the_run_folder_is_complete(trained):
     assert run.name == f"digits-css-{keras.backend.backend()}-1"
     for name in (
         *("config.json", "history.csv", "result.json", "report.html"),
+        *("agreement.json", "figures/agreement.png"),
         *("models/network_a.keras", "models/network_b.keras"),
         *("figures/curves.png", "checkpoints/state.json"),
     ):
@@ -28,6 +31,9 @@ def test_the_run_folder_is_complete(trained):
     assert not list(run.rglob(".part-*")), "temporary folders left behind"
     assert f"run folder: {run.relative_to(place)}" in printed
     assert "diversity of the branches: released_all" in printed
+    assert "agreement of the branches: disagreement" in printed
+    report = (run / "report.html").read_text()
+    assert report.count("data:image/png") == 2, "curves and heat map"
 
 
 def test_the_result_says_what_the_design_promises(trained):
@@ -37,8 +43,8 @@ def test_the_result_says_what_the_design_promises(trained):
     assert set(result) == {
         *("method", "dataset", "class_names", "backend", "seed", "epochs"),
         "parameters",
-        *("validation", "test", "diversity", "best_student"),
-        *("selected_epoch", "seconds", "images_per_second"),
+        *("validation", "test", "calibration_error", "diversity"),
+        *("best_student", "selected_epoch", "seconds", "images_per_second"),
     }
     students = {
         *(f"network_{n}/branch_{i}" for n in "ab" for i in range(2)),
@@ -49,6 +55,20 @@ def test_the_result_says_what_the_design_promises(trained):
         for accuracies in (result[part], selected[part]):
             assert set(accuracies) == students
             assert all(0 <= a <= 1 for a in accuracies.values())
+    errors = result["calibration_error"]
+    assert set(errors) == students
+    assert all(0 < error < 1 for error in errors.values())
+    assert f"{errors['ensemble']:.4f}" in printed
+    agreement = json.loads((run / "agreement.json").read_text())
+    branches = [name for name in result["test"] if "/" in name]
+    assert agreement["students"] == branches
+    for measure, mean in agreement["means"].items():
+        assert result["diversity"][measure] == mean
+        assert np.shape(agreement["pairs"][measure]) == (4, 4)
+    wrong = np.diag(agreement["pairs"]["double_fault"])
+    assert [1 - result["test"][name] for name in branches] == pytest.approx(
+        wrong
+    )
     best = max(result["validation"].values())
     assert result["validation"][result["best_student"]] == best
     assert result["test"]["ensemble"] > 0.5, "three epochs on digits"
@@ -83,6 +103,8 @@ def test_evaluate_finds_the_same_numbers(trained, command):
     assert found["validation"] == result["validation"]
     for name, value in result["diversity"].items():
         assert found["diversity"][name] == pytest.approx(value, abs=1e-4)
+    for name, error in result["calibration_error"].items():
+        assert found["calibration_error"][name] == pytest.approx(error, 1e-3)
 
 
 def test_the_folder_of_a_run_is_never_used_again(trained, refused):
@@ -98,7 +120,7 @@ def test_the_folder_of_a_run_is_never_used_again(trained, refused):
 def final_weights(run):
     found = {}
     for name in ("network_a", "network_b"):
-        network = keras.saving.load_model(run / "models" / f"{name}.keras")
+        network = load_keras(run / "models" / f"{name}.keras")
         for i, variable in enumerate(network.variables):
             found[name, i] = keras.ops.convert_to_numpy(variable)
     return found
@@ -126,7 +148,8 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(trained, command):
     if keras.backend.backend() == "jax":
         for key, value in expected.items():
             np.testing.assert_array_equal(found[key], value)
-        for key in ("validation", "test", "diversity", "selected_epoch"):
+        same = ("validation", "test", "calibration_error", "diversity")
+        for key in (*same, "selected_epoch"):
             assert results[0][key] == results[1][key]
         assert without_seconds(rows[0]) == without_seconds(rows[1])
     else:
@@ -213,8 +236,11 @@ def test_a_users_own_npz_and_a_single_network(command, tmp_path):
     assert "starting from the beginning" in done.stdout
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert set(result["test"]) == {"network_a", "network_a/branch_0"}
+    assert set(result["diversity"].values()) == {None}, "nothing to compare"
+    assert "diversity of the branches: one branch" in done.stdout
+    assert not (tmp_path / "run" / "figures" / "agreement.png").exists()
     report = (tmp_path / "run" / "report.html").read_text()
-    assert "data:image/png" in report
+    assert report.count("data:image/png") == 1
 
 
 @pytest.mark.once

@@ -1,0 +1,43 @@
+"""The one pass over the test part measures what `predict` returns."""
+
+import numpy as np
+import pytest
+import tiny
+
+from keras_css.data import Split
+from keras_css.evaluation import evaluate_students
+from keras_css.evaluation import measure_test
+from keras_css.evaluation.calibration import expected_calibration_error
+from keras_css.methods import Independent
+
+
+class Gated(Independent):
+    """A method with a student that is no branch and no network."""
+
+    def students(self, outputs):
+        students = super().students(outputs)
+        return {**students, "gated": 3.0 * students["ensemble"]}
+
+
+def test_measures_are_those_of_the_predictions():
+    distiller = tiny.cohort(Gated(), num_branches=2)
+    x, y = tiny.images(37)
+    distiller.build(x.shape)
+    tiny.shake(distiller)
+    split = Split(x, y)
+    measured, agreement = measure_test(distiller, split, batch_size=16)
+    predictions = distiller.predict(x, batch_size=16, verbose=0)
+    assert measured["test"] == evaluate_students(distiller, split, 16)
+    assert set(measured["calibration_error"]) == set(predictions)
+    for name, error in measured["calibration_error"].items():
+        expected = expected_calibration_error(predictions[name], y)
+        assert error == pytest.approx(expected, abs=1e-6)
+    branches = [f"network_{n}/branch_{i}" for n in "ab" for i in range(2)]
+    assert agreement["students"] == branches
+    first, last = (predictions[branches[i]].argmax(-1) for i in (0, 3))
+    share = np.mean(first != last)
+    assert share > 0, "too alike to tell"
+    assert agreement["pairs"]["disagreement"][0][3] == pytest.approx(share)
+    for name, mean in agreement["means"].items():
+        assert measured["diversity"][name] == mean
+    assert measured["diversity"]["fair_mutual"] > 0
