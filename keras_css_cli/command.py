@@ -9,6 +9,7 @@ import sys
 from absl import flags
 
 from keras_css_runtime.environment import set_up_tensorflow
+from keras_css_runtime.errors import FailedCellsError
 from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import unknown_name
@@ -29,8 +30,8 @@ def run_command(name, argv, usage):
         usage: How the command is called, for messages.
 
     Returns:
-        The exit code: 0 done, 1 an export whose proof failed, 2 a user's
-        error, 130 interrupted.
+        The exit code: 0 done, 1 an export whose proof failed or a comparison
+        with cells that failed, 2 a user's error, 130 interrupted.
     """
     command = importlib.import_module(f"keras_css_cli.{name}")
     takes = getattr(command, "ARGUMENTS", "")
@@ -52,7 +53,7 @@ def run_command(name, argv, usage):
         return _refuse(f"{message} ({usage} --help lists the flags)")
     except UserError as error:
         return _refuse(str(error))
-    except ProofError as error:
+    except (ProofError, FailedCellsError) as error:
         return _refuse(str(error), code=1)
     except OSError as error:
         if not error.strerror:

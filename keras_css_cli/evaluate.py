@@ -12,9 +12,12 @@ import sys
 
 from absl import flags
 
+from keras_css_cli import extension_flags
 from keras_css_cli.command import use_backend
+from keras_css_cli.extension_flags import run_extensions
 from keras_css_runtime.errors import UserError
 
+SHARED_FLAGS = (extension_flags,)
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
@@ -28,6 +31,7 @@ def run():
     if not FLAGS.run_dir:
         raise UserError("--run_dir must name the folder of a finished run.")
     use_backend(FLAGS.backend)
+    run_extensions()
 
     from keras_css.evaluation.report import accuracy_lines
     from keras_css.evaluation.report import diversity_lines

@@ -7,6 +7,7 @@ from keras_css_runtime.errors import unknown_name
 
 COMMANDS = {
     "train": "train a cohort and leave a run folder",
+    "compare": "methods, seeds and data sets side by side in one table",
     "data": "look at a data set, preview it, prepare it",
     "evaluate": "measure a finished run again",
     "to_onnx": "ship students of a run as ONNX files, proven",

@@ -13,11 +13,14 @@ student.json. Examples:
 
 from absl import flags
 
+from keras_css_cli import extension_flags
 from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
+from keras_css_cli.extension_flags import run_extensions
 from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import UserError
 
+SHARED_FLAGS = (extension_flags,)
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
@@ -71,6 +74,7 @@ def run():
     if FLAGS.model and not FLAGS.out:
         raise UserError("--model needs --out, the .onnx file to write.")
     use_backend(FLAGS.backend)
+    run_extensions()
 
     from keras_css.deploy import export_model
     from keras_css.deploy import export_run

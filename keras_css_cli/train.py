@@ -22,21 +22,21 @@ from absl import flags
 
 from keras_css_cli import augmentation_flags
 from keras_css_cli import data_flags
-from keras_css_cli.augmentation_flags import augmentation_settings
+from keras_css_cli import extension_flags
+from keras_css_cli import recipe_flags
 from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
-from keras_css_cli.data_flags import data_settings
+from keras_css_cli.extension_flags import run_extensions
 from keras_css_runtime.errors import UserError
 
-SHARED_FLAGS = (data_flags, augmentation_flags)
+SHARED_FLAGS = (
+    recipe_flags,
+    data_flags,
+    augmentation_flags,
+    extension_flags,
+)
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
-    "backend",
-    None,
-    "Keras backend: tensorflow, jax or torch. Default: KERAS_BACKEND, else "
-    "Keras' own choice.",
-)
 flags.DEFINE_string(
     "method",
     "css",
@@ -48,39 +48,6 @@ flags.DEFINE_multi_string(
     [],
     "An argument of the method, such as variant=detached or temperature=4; "
     "may be given several times.",
-)
-flags.DEFINE_string("network_a", None, "Backbone of the first network.")
-flags.DEFINE_string(
-    "network_b",
-    None,
-    "Backbone of the second; 'none' for a single network. Default: as many "
-    "networks as the method has.",
-)
-flags.DEFINE_string("network_c", None, "Backbone of a third network.")
-flags.DEFINE_string("network_d", None, "Backbone of a fourth one.")
-flags.DEFINE_integer("branches", None, "Branches of each network.")
-flags.DEFINE_string(
-    "transformation",
-    None,
-    "What tells branches apart: corner_erase, channel_group_drop, "
-    "feature_rotation, none.",
-)
-flags.DEFINE_bool(
-    "joint_labels", None, "Whether heads predict class x transformation."
-)
-flags.DEFINE_integer("epochs", None, "Epochs of the whole run.")
-flags.DEFINE_integer("batch_size", None, "Images a step.")
-flags.DEFINE_float("learning_rate", None, "Full learning rate of SGD.")
-flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.")
-flags.DEFINE_float("weight_decay", 5e-4, "Coupled weight decay of SGD.")
-flags.DEFINE_integer(
-    "warmup_epochs", None, "Epochs of warm-up; default a tenth, at most 5."
-)
-flags.DEFINE_list(
-    "lr_milestones",
-    None,
-    "1-based epochs from which the rate is 10 times lower; default at half "
-    "and at three quarters of the epochs.",
 )
 flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
 flags.DEFINE_string(
@@ -101,6 +68,7 @@ def run():
         print(f"{FLAGS.run_dir} is complete: nothing to do")
         return
     use_backend(stored["backend"] if stored else FLAGS.backend)
+    run_extensions()
 
     from keras_css.evaluation.report import summary_text
     from keras_css.runs import RunConfig
@@ -119,40 +87,14 @@ def _settings():
     """Returns the flags as settings of `RunConfig`."""
     from keras_css.runs.config import parse_method_options
 
-    names = [
-        *("method", "network_a", "network_b", "network_c", "network_d"),
-        *(
-            "branches",
-            "transformation",
-            "joint_labels",
-            "epochs",
-            "batch_size",
-            "learning_rate",
-            "momentum",
+    return {
+        **recipe_flags.settings(),
+        "method": FLAGS.method,
+        "method_options": parse_method_options(
+            FLAGS.method, FLAGS.method_option
         ),
-        *("weight_decay", "warmup_epochs", "seed"),
-    ]
-    settings = {
-        **data_settings(),
-        **augmentation_settings(),
-        **{name: FLAGS[name].value for name in names},
+        "seed": FLAGS.seed,
     }
-    settings["method_options"] = parse_method_options(
-        FLAGS.method, FLAGS.method_option
-    )
-    if FLAGS.lr_milestones is not None:
-        settings["lr_milestones"] = _milestones(FLAGS.lr_milestones)
-    return settings
-
-
-def _milestones(texts):
-    try:
-        return tuple(sorted(int(text) for text in texts))
-    except ValueError:
-        raise UserError(
-            "--lr_milestones must be whole numbers with commas between them, "
-            f"received '{','.join(texts)}'."
-        ) from None
 
 
 def _stored_run():
@@ -189,7 +131,7 @@ def _refuse_changes(then):
             continue
         value = FLAGS[name].value
         if name == "lr_milestones":
-            value = list(_milestones(value))
+            value = list(recipe_flags.milestones(value))
         if name == "image_size":
             value = list(data_flags.image_size(value))
         if value != then[name]:

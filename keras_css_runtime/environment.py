@@ -1,7 +1,44 @@
-"""The machine: what is installed, and how TensorFlow is set up for it."""
+"""The machine: what it is, what is installed, how backends share it."""
 
 import importlib.metadata
 import os
+import pathlib
+import platform
+import subprocess
+
+
+def cores():
+    """Returns how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def processor():
+    """Returns the processor's name, `"unknown"` where the system hides it."""
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return platform.processor() or "unknown"
+    for line in text.splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"
+
+
+def gpu():
+    """Returns the names of the NVIDIA GPUs, a line each; None without any."""
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip() or None
 
 
 def installed_versions(packages):
@@ -27,8 +64,31 @@ def set_up_tensorflow():
     rather than every single one spread over all cores
     (docs/performance.md). Does nothing to the other backends.
     """
-    count = getattr(os, "sched_getaffinity", None)
-    cores = len(count(0)) if count else os.cpu_count() or 1
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // 2)))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores() // 2)))
+
+
+def share_of_machine(jobs):
+    """Returns the environment of one of several processes that train at once.
+
+    Args:
+        jobs: How many processes share the cores and the memory of a GPU.
+
+    Returns:
+        Dict of environment variables; empty for a single process.
+    """
+    if jobs == 1:
+        return {}
+    threads = max(1, cores() // jobs)
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "TF_NUM_INTEROP_THREADS": str(min(2, threads)),
+        "TF_NUM_INTRAOP_THREADS": str(max(1, threads // 2)),
+        # XLA's pool of threads on processors, and loky's of processes.
+        "NPROC": str(threads),
+        "LOKY_MAX_CPU_COUNT": str(threads),
+        # Either would take most of a GPU's memory at its start.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / jobs:.2f}",
+    }

@@ -21,6 +21,13 @@ class ProofError(Exception):
     """
 
 
+class FailedCellsError(Exception):
+    """Trainings of a comparison failed; the others are whole.
+
+    The commands print the line and exit with code 1.
+    """
+
+
 def one_line(text):
     """Returns a text as a line that any terminal shows.
 

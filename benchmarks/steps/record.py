@@ -2,14 +2,15 @@
 
 import datetime
 import json
-import os
 import pathlib
 import platform
 import shlex
-import subprocess
 import sys
 
+from keras_css_runtime.environment import cores
+from keras_css_runtime.environment import gpu
 from keras_css_runtime.environment import installed_versions
+from keras_css_runtime.environment import processor
 
 PACKAGES = (
     *("keras", "jax", "torch", "tensorflow", "tensorflow_cpu"),
@@ -20,9 +21,9 @@ PACKAGES = (
 def machine():
     """Returns hardware and versions that figures depend on."""
     return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "gpu": _gpu(),
+        "processor": processor(),
+        "cores": cores(),
+        "gpu": gpu(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": installed_versions(PACKAGES),
@@ -59,25 +60,3 @@ def keep(results, folder, name):
             return path
         except FileExistsError:
             count += 1
-
-
-def _processor():
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    names = [line for line in lines if line.startswith("model name")]
-    return names[0].partition(":")[2].strip() if names else "unknown"
-
-
-def _gpu():
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip() or None

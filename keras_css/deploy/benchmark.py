@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import os
 import pathlib
 import platform
 import tempfile
@@ -21,6 +20,8 @@ from keras_css.deploy.timing import paired_latencies
 from keras_css.deploy.timing import summarise
 from keras_css.networks import MultiBranchNetwork
 from keras_css.students import cut_student
+from keras_css_runtime.environment import cores
+from keras_css_runtime.environment import processor
 from keras_css_runtime.onnx_file import OnnxFile
 
 CALIBRATION = 64
@@ -173,14 +174,6 @@ def _export_plain(plain, metadata, file, target):
     target.write_bytes(proto.SerializeToString())
 
 
-def cores():
-    """Returns how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
-
-
 def describe_machine(provider, threads):
     """Returns what figures depend on: hardware, versions, settings, date."""
     return {
@@ -188,20 +181,9 @@ def describe_machine(provider, threads):
         "threads": threads,
         "idle_threads_spin": False,
         "cores": cores(),
-        "processor": _processor(),
+        "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "onnxruntime": ort.__version__,
         "keras": f"{keras.__version__} on {keras.backend.backend()}",
         "date": datetime.date.today().isoformat(),
     }
-
-
-def _processor():
-    try:
-        text = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return platform.processor() or "unknown"
-    for line in text.splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown"

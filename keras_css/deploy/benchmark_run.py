@@ -3,7 +3,6 @@
 import pathlib
 
 from keras_css.deploy.benchmark import benchmark
-from keras_css.deploy.benchmark import cores
 from keras_css.deploy.timing import FileRunner
 from keras_css.deploy.timing import paired_latencies
 from keras_css.errors import UserError
@@ -13,6 +12,7 @@ from keras_css.runs.evaluate import load_cohort
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
+from keras_css_runtime.environment import cores
 from keras_css_runtime.onnx_file import OnnxFile
 
 

@@ -256,7 +256,7 @@ def parse_method_options(method, assignments):
         name, equals, text = assignment.partition("=")
         if not equals:
             raise UserError(
-                "--method_option must have the form name=value, received "
+                "An option of a method must have the form name=value, received "
                 f"'{assignment}'."
             )
         if name not in known:

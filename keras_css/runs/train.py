@@ -34,6 +34,7 @@ from keras_css.runs.folder import RunFolder
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.history import History
+from keras_css.students import count_parameters
 from keras_css.training import SGD
 from keras_css.training import OnlineDistiller
 from keras_css.training import WarmupMultiStep
@@ -305,6 +306,13 @@ def _finish(
         "parameters": {
             name: network.count_params()
             for name, network in distiller.named_networks.items()
+        },
+        "student_parameters": {
+            name: count_parameters(
+                {**distiller.named_networks, **distiller.method.own_networks},
+                parts,
+            )
+            for name, parts in distiller.method.student_parts().items()
         },
         "validation": validation,
         **measured,

@@ -1,5 +1,6 @@
 """Cutting students out of a cohort: ordinary Keras models of their own."""
 
 from keras_css.students.cut import cut_student
+from keras_css.students.size import count_parameters
 
-__all__ = ["cut_student"]
+__all__ = ["count_parameters", "cut_student"]

@@ -42,7 +42,7 @@ def test_the_result_says_what_the_design_promises(trained):
     result = json.loads((run / "result.json").read_text())
     assert set(result) == {
         *("method", "dataset", "class_names", "backend", "seed", "epochs"),
-        "parameters",
+        *("parameters", "student_parameters"),
         *("validation", "test", "calibration_error", "diversity"),
         *("best_student", "selected_epoch", "seconds", "images_per_second"),
     }
@@ -50,6 +50,7 @@ def test_the_result_says_what_the_design_promises(trained):
         *(f"network_{n}/branch_{i}" for n in "ab" for i in range(2)),
         *("network_a", "network_b", "ensemble"),
     }
+    assert set(result["student_parameters"]) == students
     selected = result["selected_epoch"]
     for part in ("validation", "test"):
         for accuracies in (result[part], selected[part]):

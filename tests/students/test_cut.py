@@ -15,6 +15,7 @@ from keras_css.backbones import Backbone
 from keras_css.backbones import CifarResNet
 from keras_css.backbones.batch_norm import BatchNorm
 from keras_css.errors import ProofError
+from keras_css.students import count_parameters
 from keras_css.students import cut_student
 from keras_css.students.fold import fold_batch_norm
 from keras_css.students.preprocessing import describe_preprocessing
@@ -58,6 +59,20 @@ def test_a_branch_has_the_parameters_of_the_plain_backbone(cohort):
     network = cohort.student("network_a")
     tails = 3 * ((9 * 8 * 6 + 6) + (6 * 4 + 4))
     assert network.count_params() == (9 * 1 * 8 + 8) + tails
+
+
+def test_parameters_are_counted_without_cutting(cohort):
+    """A cut student lacks what BatchNorm has: four numbers a filter."""
+    for name, filters in (
+        ("network_a/branch_1", 8 + 6),
+        ("network_b", 8 + 3 * 6),
+        ("ensemble", 2 * (8 + 3 * 6)),
+    ):
+        counted = count_parameters(
+            cohort.named_networks, cohort.method.student_parts()[name]
+        )
+        cut = cohort.student(name).count_params()
+        assert counted == cut + 4 * filters, name
 
 
 def test_a_student_does_not_share_weights_with_the_cohort(cohort):

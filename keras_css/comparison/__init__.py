@@ -1,0 +1,5 @@
+"""Methods, seeds and data sets side by side: cells, their runs, tables."""
+
+from keras_css.comparison.compare import compare
+
+__all__ = ["compare"]

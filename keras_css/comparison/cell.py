@@ -1,0 +1,150 @@
+"""One cell of a comparison: a data set, a method and a seed, and its run."""
+
+import dataclasses
+import json
+import pathlib
+import re
+import shutil
+
+from keras_css.errors import UserError
+from keras_css.methods import METHODS
+from keras_css.runs.config import RunConfig
+from keras_css.runs.config import parse_method_options
+from keras_css.runs.folder import RunFolder
+
+NEEDED = {"validation", "test", "selected_epoch", "parameters", "seconds"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A data set, a method and a seed.
+
+    Attributes:
+        out_dir: Folder of the comparison.
+        dataset: As the user wrote it, see `split_dataset`.
+        method: As the user wrote it, see `split_method`.
+        seed: Of the run.
+    """
+
+    out_dir: pathlib.Path
+    dataset: str
+    method: str
+    seed: int
+
+    @property
+    def title(self):
+        return f"{self.dataset} {self.method} seed {self.seed}"
+
+    @property
+    def folder(self):
+        """Path of the run folder."""
+        place = self.out_dir / "cells" / _safe(self.dataset)
+        return place / _safe(self.method) / f"seed-{self.seed}"
+
+    @property
+    def log(self):
+        """Path of what the training said."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    @property
+    def begun(self):
+        """Whether there is a run to go on with."""
+        return self.read_config() is not None
+
+    @property
+    def finished(self):
+        """Whether there is nothing left to train."""
+        return self.begun and self.read_result() is not None
+
+    def read_config(self):
+        """Returns the contents of `config.json`, None unless it is whole."""
+        found = _read(RunFolder(self.folder).config)
+        return found if found and set(found) >= {"config", "data"} else None
+
+    def read_result(self):
+        """Returns the contents of `result.json`, None unless it is whole."""
+        found = _read(RunFolder(self.folder).result)
+        return found if found and set(found) >= NEEDED else None
+
+    def remove_broken_files(self):
+        """Removes what a crash left that no training can go on from."""
+        if not self.begun:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        elif not self.finished:
+            RunFolder(self.folder).result.unlink(missing_ok=True)
+
+
+def make_cells(out_dir, datasets, methods, seeds):
+    """Returns the cells of a grid; each seed meets all methods in turn.
+
+    Args:
+        out_dir: Folder of the comparison.
+        datasets: List of texts, see `split_dataset`.
+        methods: List of texts, see `split_method`.
+        seeds: List of integers.
+
+    Raises:
+        UserError: If two of them would share a folder.
+    """
+    for kind, names in (("data sets", datasets), ("methods", methods)):
+        places = {}
+        for name in names:
+            other = places.setdefault(_safe(name).lower(), name)
+            if other != name:
+                raise UserError(
+                    f"The {kind} of a comparison must have names that differ "
+                    f"in a letter or digit, received '{other}' and '{name}': "
+                    "compare them in two folders."
+                )
+    return [
+        Cell(pathlib.Path(out_dir), dataset, method, seed)
+        for dataset in datasets
+        for seed in seeds
+        for method in methods
+    ]
+
+
+def check_cell(cell, recipe):
+    """Raises `UserError` unless the cell's settings are those of a run.
+
+    Args:
+        cell: A `Cell`.
+        recipe: Dict of the other settings of `RunConfig`.
+    """
+    method, assignments = split_method(cell.method)
+    options = parse_method_options(method, assignments)
+    dataset, data_dir = split_dataset(cell.dataset)
+    given = {"data_dir": data_dir} if data_dir else {}
+    RunConfig(
+        **{**recipe, **given},
+        dataset=dataset,
+        method=method,
+        method_options=options,
+        seed=cell.seed,
+    )
+    METHODS.get(method)(**options)
+
+
+def split_method(text):
+    """Returns name and `name=value` texts of `name:name=value+name=value`."""
+    name, colon, options = text.partition(":")
+    return name, options.split("+") if colon else []
+
+
+def split_dataset(text):
+    """Returns name and folder or file of `name=path`, None without it."""
+    name, _, path = text.partition("=")
+    return name, path or None
+
+
+def _safe(text):
+    """Returns a text as the name of a folder on any system."""
+    return re.sub(r"[^\w.=+-]", "-", text).strip(".")
+
+
+def _read(path):
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,139 @@
+"""A comparison from its settings to its tables and picture."""
+
+import csv
+import io
+import pathlib
+
+import keras
+
+from keras_css.comparison.cell import check_cell
+from keras_css.comparison.cell import make_cells
+from keras_css.comparison.facts import gather_facts
+from keras_css.comparison.figure import draw_comparison
+from keras_css.comparison.folder import locked
+from keras_css.comparison.folder import remember
+from keras_css.comparison.markdown import summary_table
+from keras_css.comparison.markdown import to_markdown
+from keras_css.comparison.processes import run_cells
+from keras_css.comparison.table import MEASURES
+from keras_css.comparison.table import student_rows
+from keras_css.comparison.table import summary_rows
+from keras_css.runs.folder import json_text
+from keras_css.runs.folder import write_together
+
+
+def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
+    """Trains every cell of a grid that is not finished and writes tables.
+
+    The tables show the cells that are named and those that earlier calls
+    finished in this folder. They are written again after every cell.
+
+    Args:
+        out_dir: Folder of the comparison, new or begun by an earlier call.
+        recipe: Dict of settings of `RunConfig`, the same for all cells.
+        grid: Dict with the lists `datasets`, `methods` and `seeds`.
+        command: Function from a `Cell` to the list of words that trains it.
+        jobs: How many trainings run at a time.
+        environment: Dict of the trainings' environment variables.
+        say: Function that takes a line for the user.
+
+    Returns:
+        `(summary, failed)`: a list of `Row`, and the cells that failed.
+
+    Raises:
+        UserError: If a setting does not fit, or the folder holds another
+            comparison. Nothing has been trained then.
+    """
+    out_dir = pathlib.Path(out_dir)
+    cells = make_cells(out_dir, **grid)
+    for cell in cells:
+        check_cell(cell, recipe)
+    with locked(out_dir) as lock:
+        known = remember(out_dir, keras.backend.backend(), recipe, grid)
+        shown = make_cells(out_dir, **known)
+
+        def write():
+            return write_tables(out_dir, shown, set(cells), jobs)
+
+        write()
+        unfinished = [cell for cell in cells if not cell.finished]
+        say(
+            f"cells: {len(cells)}, finished: {len(cells) - len(unfinished)}, "
+            f"to train: {len(unfinished)}, {jobs} at a time"
+        )
+        failed = run_cells(
+            unfinished, command, jobs, environment, lock, say, write
+        )
+        summary = write()
+    return summary, failed
+
+
+def write_tables(out_dir, cells, named, jobs):
+    """Writes `table.md`, `table.csv`, `results.json` and `figure.png`.
+
+    Args:
+        out_dir: Folder of the comparison.
+        cells: List of all `Cell`s that may have been trained there.
+        named: Set of those that count as missing without a result.
+        jobs: How many trainings ran at a time.
+
+    Returns:
+        List of `Row`, the summary.
+
+    Raises:
+        UserError: If two methods did not see the same images.
+    """
+    results = {cell: cell.read_result() for cell in cells if cell.finished}
+    missing = [cell for cell in cells if cell in named and cell not in results]
+    facts = gather_facts(
+        {cell: cell.read_config() for cell in results},
+        keras.backend.backend(),
+        jobs,
+    )
+    summary, rows = summary_rows(results), student_rows(results)
+    document = {
+        **facts,
+        "missing": [cell.title for cell in missing],
+        "summary": [row.to_json() for row in summary],
+        "rows": [row.to_json() for row in rows],
+    }
+    contents = {
+        "table.md": to_markdown(facts, summary, rows, missing).encode(),
+        "table.csv": _to_csv(rows).encode(),
+        "results.json": json_text(document).encode(),
+    }
+    if summary:
+        contents["figure.png"] = draw_comparison(summary)
+    write_together({out_dir / name: text for name, text in contents.items()})
+    return summary
+
+
+def comparison_text(summary):
+    """Returns the summary of every data set, for a terminal."""
+    blocks = []
+    for dataset in dict.fromkeys(row.dataset for row in summary):
+        own = [row for row in summary if row.dataset == dataset]
+        blocks.append(f"{dataset}\n{summary_table(own)}")
+    return "\n\n".join(blocks)
+
+
+def _to_csv(rows):
+    """Returns one line a student, accuracies as fractions of 1."""
+    target = io.StringIO(newline="")
+    writer = csv.writer(target)
+    measured = [f"{m}_{what}" for m in MEASURES for what in ("mean", "std")]
+    known = ["dataset", "method", "student", "kind", "seeds", "parameters"]
+    writer.writerow([*known, *measured])
+    for row in rows:
+        numbers = [
+            number
+            for name in MEASURES
+            for number in (row.measures[name].mean, row.measures[name].std)
+        ]
+        writer.writerow(
+            [
+                *(row.dataset, row.method, row.student, row.kind),
+                *(len(row.seeds), row.parameters, *numbers),
+            ]
+        )
+    return target.getvalue()

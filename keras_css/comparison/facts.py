@@ -1,0 +1,77 @@
+"""What a comparison is made of: data, cohorts, versions, machine."""
+
+import datetime
+import platform
+
+from keras_css.errors import UserError
+from keras_css.runs.config import RunConfig
+from keras_css_runtime.environment import cores
+from keras_css_runtime.environment import gpu
+from keras_css_runtime.environment import processor
+
+OF_DATA = (
+    *("image_shape", "training_images", "validation_images", "test_images"),
+)
+OF_TRAINING = ("epochs", "batch_size", "learning_rate")
+OF_COHORT = ("branches", "transformation", "joint_labels")
+
+
+def gather_facts(configs, backend, jobs):
+    """Returns what readers of the table must know, as a dict for JSON.
+
+    Args:
+        configs: Dict from finished `Cell` to the contents of `config.json`.
+        backend: Of Keras.
+        jobs: How many trainings ran at a time in this call.
+
+    Raises:
+        UserError: If two methods did not see the same images.
+    """
+    _check_same_images(configs)
+    datasets, cohorts, versions = {}, {}, {}
+    for cell, stored in configs.items():
+        data, config = stored["data"], stored["config"]
+        networks = RunConfig.from_json(config).networks
+        backbones = datasets.get(cell.dataset, {}).get("backbones", [])
+        datasets[cell.dataset] = {
+            "backbones": list(dict.fromkeys([*backbones, *networks])),
+            "classes": len(data["class_names"]),
+            **{name: data[name] for name in OF_DATA},
+            **{name: config[name] for name in OF_TRAINING},
+        }
+        cohorts[cell.method] = {
+            "networks": len(networks),
+            **{name: config[name] for name in OF_COHORT},
+        }
+        for package, version in stored["versions"].items():
+            known = versions.setdefault(package, [])
+            if version not in known:
+                known.append(version)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "backend": backend,
+        "jobs": jobs,
+        "machine": {
+            "processor": processor(),
+            "cores": cores(),
+            "gpu": gpu(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "versions": versions,
+        "datasets": datasets,
+        "methods": cohorts,
+        "seeds": sorted({cell.seed for cell in configs}),
+    }
+
+
+def _check_same_images(configs):
+    """Cells of one data set and seed share all images, parts included."""
+    first = {}
+    for cell, stored in configs.items():
+        other = first.setdefault((cell.dataset, cell.seed), cell)
+        if configs[other]["data"] != stored["data"]:
+            raise UserError(
+                f"All methods must see the same images, but those of "
+                f"'{cell.title}' are others than those of '{other.title}': "
+                "they changed in between; begin a new --out_dir."
+            )

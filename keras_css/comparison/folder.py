@@ -1,0 +1,118 @@
+"""The folder of a comparison: its settings, and one call at a time."""
+
+import contextlib
+import fcntl
+import json
+import pathlib
+
+from keras_css.errors import UserError
+from keras_css.runs.config import RunConfig
+from keras_css.runs.folder import write_json
+
+OF_A_CELL = ("dataset", "method", "method_options", "seed")
+GRID = ("datasets", "methods", "seeds")
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def locked(out_dir):
+    """Makes the folder and keeps other calls out while the context lasts.
+
+    Yields a file descriptor. A child that inherits it keeps the lock, so that
+    trainings which outlive a killed call are not started again beside.
+
+    Raises:
+        UserError: If another call is at work there, or it is a file.
+    """
+    out_dir = pathlib.Path(out_dir)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(
+            f"--out_dir must be a folder, but '{out_dir}' is a file or lies "
+            "in one: name another place."
+        ) from None
+    with open(out_dir / LOCK, "a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"One comparison at a time may work in '{out_dir}', but "
+                "another one, or a training it began, is running: wait for it "
+                "or end it."
+            ) from None
+        yield file.fileno()
+
+
+def remember(out_dir, backend, recipe, grid):
+    """Writes `compare.json`, whose recipe never changes while its grid grows.
+
+    Args:
+        out_dir: The folder, which exists.
+        backend: Of Keras.
+        recipe: Dict of settings of `RunConfig` but those of a cell.
+        grid: Dict of the lists `datasets`, `methods` and `seeds`.
+
+    Returns:
+        The grid of all calls so far.
+
+    Raises:
+        UserError: If the folder was begun with other settings, or holds
+            something else.
+    """
+    path = pathlib.Path(out_dir) / "compare.json"
+    settings = {"backend": backend, **_complete(recipe)}
+    if path.exists():
+        stored = _read(path)
+        _refuse_changes(path.parent, stored["settings"], settings)
+        grid = {
+            name: list(dict.fromkeys([*stored["grid"][name], *grid[name]]))
+            for name in GRID
+        }
+    elif any(other.name != LOCK for other in path.parent.iterdir()):
+        raise UserError(
+            f"--out_dir must be new, empty or a comparison, but '{out_dir}' "
+            "holds other files: name another place."
+        )
+    write_json(path, {"settings": settings, "grid": grid})
+    return grid
+
+
+def _complete(recipe):
+    """Returns a recipe as JSON keeps it, every setting named."""
+    values = RunConfig.from_json(recipe).to_json()
+    kept = {key: v for key, v in values.items() if key not in OF_A_CELL}
+    return json.loads(json.dumps(kept))
+
+
+def _read(path):
+    """Returns the contents of a `compare.json`, complete."""
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        settings = dict(stored["settings"])
+        backend = settings.pop("backend")
+        return {
+            "settings": {"backend": backend, **_complete(settings)},
+            "grid": {name: list(stored["grid"][name]) for name in GRID},
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} must be the settings of a comparison, but cannot be "
+            f"read ({error}): name another --out_dir."
+        ) from error
+
+
+def _refuse_changes(out_dir, then, now):
+    changed = [name for name in now if now[name] != then.get(name)]
+    if changed:
+        name = changed[0]
+        raise UserError(
+            f"--{name} must be that of the comparison in '{out_dir}', "
+            f"{_shown(then.get(name))}, received {_shown(now[name])}: one "
+            "recipe holds for all cells; give it again, or name another "
+            "--out_dir."
+        )
+
+
+def _shown(value):
+    return "the default" if value is None else value

@@ -1,0 +1,146 @@
+"""A comparison as Markdown that reads well in a terminal, too."""
+
+from keras_css.comparison.table import ACCURACIES
+from keras_css.comparison.table import KINDS
+from keras_css.errors import one_line
+
+UNKNOWN = "\N{EN DASH}"
+NOTE = """\
+Test accuracy in percent, mean ± sample standard deviation over seeds, of the
+weights of the last epoch and (sel.) of the epoch selected on validation.
+Branch and network are those that are best on validation in each seed; nothing
+is chosen on test. A branch costs what the plain backbone costs. Seconds are
+those of the whole run: training of all networks, validation and test."""
+DETAIL_NOTE = """\
+Parameters are counted before BatchNorm is folded into the convolutions."""
+
+
+def to_markdown(facts, summary, rows, missing):
+    """Returns the text of `table.md`.
+
+    Args:
+        facts: What `gather_facts` returns.
+        summary: List of `Row`, as of `summary_rows`.
+        rows: List of `Row`, as of `student_rows`.
+        missing: List of `Cell` without a result.
+    """
+    blocks = ["# Methods side by side", "\n".join(_fact_lines(facts, missing))]
+    for dataset in facts["datasets"]:
+        own = [row for row in summary if row.dataset == dataset]
+        blocks += [f"## {_plain(dataset)}", summary_table(own)]
+    blocks += [NOTE, "## Every student", DETAIL_NOTE]
+    for dataset in facts["datasets"]:
+        for kind in KINDS:
+            own = [r for r in rows if (r.dataset, r.kind) == (dataset, kind)]
+            if own:
+                title = f"### {_plain(dataset)}: {kind}"
+                blocks += [title, _student_table(own)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def summary_table(summary):
+    """Returns one line a method: branch, network, ensemble, and their cost.
+
+    Args:
+        summary: List of `Row` of one data set, as of `summary_rows`.
+    """
+    kinds = [kind for kind in KINDS if any(r.kind == kind for r in summary)]
+    head = ["method", "seeds"]
+    head += [title for kind in kinds for title in (kind, f"{kind}, sel.")]
+    lines = []
+    for method in dict.fromkeys(row.method for row in summary):
+        own = {row.kind: row for row in summary if row.method == method}
+        any_row = next(iter(own.values()))
+        line = [method, str(len(any_row.seeds))]
+        for kind in kinds:
+            for measure in ("test_last", "test_selected"):
+                line.append(
+                    _percent(own[kind].measures[measure])
+                    if kind in own
+                    else UNKNOWN
+                )
+        lines.append([*line, _seconds(any_row)])
+    return _table([*head, "seconds"], lines)
+
+
+def _student_table(rows):
+    head = ["method", "student", "seeds", "parameters", "test"]
+    head += ["test, sel.", "validation", "validation, sel.", "seconds"]
+    lines = [
+        [
+            row.method,
+            row.student,
+            str(len(row.seeds)),
+            UNKNOWN if row.parameters is None else f"{row.parameters:,}",
+            *(_percent(row.measures[name]) for name in ACCURACIES),
+            _seconds(row),
+        ]
+        for row in rows
+    ]
+    return _table(head, lines)
+
+
+def _fact_lines(facts, missing):
+    machine, versions = facts["machine"], facts["versions"]
+    shown = ("keras_css", "keras", facts["backend"], "numpy", "python")
+    lines = [
+        f"- {facts['date']}, backend {facts['backend']}, "
+        f"{machine['processor']}, {machine['cores']} cores, GPU: "
+        f"{one_line(machine['gpu'] or 'none')}, {machine['system']}, trainings "
+        f"at a time: {facts['jobs']}",
+        "- "
+        + ", ".join(
+            f"{name} {' and '.join(versions[name])}"
+            for name in shown
+            if name in versions
+        ),
+        f"- seeds: {', '.join(map(str, facts['seeds'])) or 'none'}",
+    ]
+    for name, data in facts["datasets"].items():
+        shape = "x".join(map(str, data["image_shape"]))
+        lines.append(
+            f"- {_plain(name)}: {data['classes']} classes; images of {shape}: "
+            f"{data['training_images']:,} training, "
+            f"{data['validation_images']:,} validation, "
+            f"{data['test_images']:,} test; backbones: "
+            f"{', '.join(data['backbones'])}; epochs: "
+            f"{data['epochs']}; batch size: {data['batch_size']}; learning "
+            f"rate: {data['learning_rate']:g}"
+        )
+    for name, cohort in facts["methods"].items():
+        lines.append(
+            f"- {_plain(name)}: networks: {cohort['networks']}, branches of "
+            f"each: {cohort['branches']}; "
+            f"transformation: {cohort['transformation']}; joint labels: "
+            f"{'yes' if cohort['joint_labels'] else 'no'}"
+        )
+    if missing:
+        titles = "; ".join(_plain(cell.title) for cell in missing)
+        lines.append(f"- **missing**: {titles}")
+    return lines
+
+
+def _percent(series):
+    spread = UNKNOWN if series.std is None else f"{100 * series.std:.1f}"
+    return f"{100 * series.mean:.1f} ± {spread}"
+
+
+def _seconds(row):
+    series = row.measures["seconds"]
+    spread = UNKNOWN if series.std is None else f"{series.std:.0f}"
+    return f"{series.mean:.0f} ± {spread}"
+
+
+def _table(head, lines):
+    """Returns a Markdown table whose columns are as wide as their cells."""
+    rows = [[_plain(cell) for cell in line] for line in [head, *lines]]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |"
+        for row in rows
+    )
+
+
+def _plain(text):
+    return one_line(text).replace("|", "\\|")

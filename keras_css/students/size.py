@@ -1,0 +1,23 @@
+"""How many parameters a student has, without cutting it out."""
+
+
+def count_parameters(networks, parts):
+    """Returns the number of parameters of a student.
+
+    Those of its trunks, tails and own columns of heads, BatchNorm with its
+    statistics; a cut student has fewer, because BatchNorm is folded there.
+
+    Args:
+        networks: Dict from network name to `MultiBranchNetwork`, built.
+        parts: Dict with a key `(network name, branch)` for each branch of the
+            student, as of `Method.student_parts`.
+    """
+    trunks = sum(
+        networks[name].trunk.count_params() for name in {n for n, _ in parts}
+    )
+    branches = sum(
+        networks[name].tails[i].count_params()
+        + (networks[name].backbone.feature_dim + 1) * networks[name].num_classes
+        for name, i in parts
+    )
+    return trunks + branches

@@ -1,0 +1,6 @@
+"""`python -m keras_css_cli COMMAND` is the same as `keras-css COMMAND`."""
+
+from keras_css_cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Compare methods on your data: every method, seed and data set in one table.
+
+Each cell of the grid is a training in a process of its own, with the same
+recipe, images and batches for every method. A finished cell is never trained
+again: after an interruption give the same command once more. More methods,
+seeds or data sets may be named later; the recipe stays.
+
+--dataset may be a list here, and a set's own place may follow its name as
+name=path. A method is a name, or name:option=value+option=value. Flags on
+networks hold for all methods; without them each method has its own branches.
+
+Writes table.md, table.csv, results.json and figure.png into --out_dir, and the
+run folders under cells/. Examples:
+
+  python scripts/compare.py --methods independent,css --out_dir OUT
+  python scripts/compare.py --dataset digits,folder=PHOTOS --seeds 0,1,2,3,4 \\
+      --methods independent,css,css:variant=detached --out_dir OUT --jobs 2
+"""
+
+import os
+import pathlib
+import sys
+
+from absl import flags
+
+import keras_css_cli
+from keras_css_cli import augmentation_flags
+from keras_css_cli import data_flags
+from keras_css_cli import extension_flags
+from keras_css_cli import recipe_flags
+from keras_css_cli.command import say
+from keras_css_cli.command import use_backend
+from keras_css_cli.extension_flags import run_extensions
+from keras_css_runtime.environment import share_of_machine
+from keras_css_runtime.errors import FailedCellsError
+from keras_css_runtime.errors import UserError
+
+SHARED_FLAGS = (
+    recipe_flags,
+    data_flags,
+    augmentation_flags,
+    extension_flags,
+)
+FLAGS = flags.FLAGS
+
+flags.DEFINE_list(
+    "methods",
+    ["independent", "css"],
+    "What to compare, with commas between: name or "
+    "name:option=value+option=value.",
+)
+flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds that every method meets.")
+flags.DEFINE_string("out_dir", None, "Folder of the comparison.")
+flags.DEFINE_integer("jobs", 1, "Trainings at a time; they share the cores.")
+
+AFTER_INTERRUPT = (
+    "finished cells are kept, and the last epoch of the others; go on with the "
+    "same command"
+)
+
+
+def run():
+    """Compares as the flags say."""
+    if not FLAGS.out_dir:
+        raise UserError("--out_dir must name the folder of the comparison.")
+    if FLAGS.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, received {FLAGS.jobs}.")
+    grid = {
+        "datasets": _listed("dataset", FLAGS.dataset.split(",")),
+        "methods": _listed("methods", FLAGS.methods),
+        "seeds": _seeds(FLAGS.seeds),
+    }
+    environment = _environment()
+    use_backend(FLAGS.backend)
+    run_extensions()
+
+    import keras
+
+    from keras_css.comparison import compare
+    from keras_css.comparison.compare import comparison_text
+
+    recipe = recipe_flags.settings()
+    del recipe["dataset"]
+    backend = keras.backend.backend()
+    summary, failed = compare(
+        FLAGS.out_dir,
+        recipe,
+        grid,
+        lambda cell: _training(cell, backend),
+        FLAGS.jobs,
+        environment,
+        say,
+    )
+    print(f"\ntest accuracy (%)\n\n{comparison_text(summary)}\n")
+    print(f"tables and figure: {pathlib.Path(FLAGS.out_dir) / 'table.md'}")
+    if failed:
+        raise FailedCellsError(
+            f"cells that failed: {', '.join(cell.title for cell in failed)}; "
+            "their logs say why, and the same command tries them again."
+        )
+
+
+def _listed(name, texts):
+    """Returns the entries of a list without repetitions."""
+    entries = [text.strip() for text in texts]
+    if not all(entries) or not entries:
+        raise UserError(
+            f"--{name} must be names with a comma between them, received "
+            f"'{','.join(texts)}'."
+        )
+    return list(dict.fromkeys(entries))
+
+
+def _seeds(texts):
+    try:
+        return list(dict.fromkeys(int(text) for text in texts))
+    except ValueError:
+        raise UserError(
+            "--seeds must be whole numbers with commas between them, received "
+            f"'{','.join(texts)}'."
+        ) from None
+
+
+def _environment():
+    """Returns the environment of trainings, which run this very code."""
+    root = str(pathlib.Path(keras_css_cli.__file__).parents[1])
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    return {
+        **share_of_machine(FLAGS.jobs),
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _training(cell, backend):
+    """Returns the command that trains a cell, or goes on with it."""
+    from keras_css.comparison.cell import split_dataset
+    from keras_css.comparison.cell import split_method
+
+    command = [sys.executable, "-P", "-m", "keras_css_cli", "train"]
+    command += [f"--run_dir={cell.folder}", "--resume"]
+    command += extension_flags.extension_arguments()
+    if cell.begun:
+        return command
+    method, options = split_method(cell.method)
+    dataset, data_dir = split_dataset(cell.dataset)
+    given = [
+        FLAGS[name].serialize()
+        for name in recipe_flags.NAMES
+        if name != "dataset" and FLAGS[name].present
+    ]
+    return [
+        *command,
+        *given,
+        f"--backend={backend}",
+        f"--dataset={dataset}",
+        f"--method={method}",
+        f"--seed={cell.seed}",
+        *(f"--method_option={option}" for option in options),
+        *([f"--data_dir={data_dir}"] if data_dir else []),
+    ]

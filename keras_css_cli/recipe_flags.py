@@ -1,0 +1,83 @@
+"""Flags on what trains and how: all settings of a run but method and seed."""
+
+from absl import flags
+
+from keras_css_cli import augmentation_flags
+from keras_css_cli import data_flags
+from keras_css_runtime.errors import UserError
+
+FLAGS = flags.FLAGS
+OWN_NAMES = (
+    *("network_a", "network_b", "network_c", "network_d"),
+    *("branches", "transformation", "joint_labels"),
+    *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay"),
+    *("warmup_epochs", "lr_milestones"),
+)
+NAMES = (*OWN_NAMES, *data_flags.NAMES, *augmentation_flags.NAMES)
+
+flags.DEFINE_string(
+    "backend",
+    None,
+    "Keras backend: tensorflow, jax or torch. Default: KERAS_BACKEND, else "
+    "Keras' own choice.",
+)
+flags.DEFINE_string("network_a", None, "Backbone of the first network.")
+flags.DEFINE_string(
+    "network_b",
+    None,
+    "Backbone of the second; 'none' for a single network. Default: as many "
+    "networks as the method has.",
+)
+flags.DEFINE_string("network_c", None, "Backbone of a third network.")
+flags.DEFINE_string("network_d", None, "Backbone of a fourth one.")
+flags.DEFINE_integer("branches", None, "Branches of each network.")
+flags.DEFINE_string(
+    "transformation",
+    None,
+    "What tells branches apart: corner_erase, channel_group_drop, "
+    "feature_rotation, none.",
+)
+flags.DEFINE_bool(
+    "joint_labels", None, "Whether heads predict class x transformation."
+)
+flags.DEFINE_integer("epochs", None, "Epochs of the whole run.")
+flags.DEFINE_integer("batch_size", None, "Images a step.")
+flags.DEFINE_float("learning_rate", None, "Full learning rate of SGD.")
+flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.")
+flags.DEFINE_float("weight_decay", 5e-4, "Coupled weight decay of SGD.")
+flags.DEFINE_integer(
+    "warmup_epochs", None, "Epochs of warm-up; default a tenth, at most 5."
+)
+flags.DEFINE_list(
+    "lr_milestones",
+    None,
+    "1-based epochs from which the rate is 10 times lower; default at half "
+    "and at three quarters of the epochs.",
+)
+
+
+def settings():
+    """Returns the flags, with those on data and augmentation, as a dict."""
+    found = {
+        **data_flags.data_settings(),
+        **augmentation_flags.augmentation_settings(),
+        **{name: FLAGS[name].value for name in OWN_NAMES},
+    }
+    if FLAGS.lr_milestones is not None:
+        found["lr_milestones"] = milestones(FLAGS.lr_milestones)
+    return found
+
+
+def milestones(texts):
+    """Returns sorted epochs of texts such as those of `--lr_milestones`.
+
+    Raises:
+        UserError: If one is no whole number.
+    """
+    try:
+        return tuple(sorted(int(text) for text in texts))
+    except ValueError:
+        raise UserError(
+            "--lr_milestones must be whole numbers with commas between them, "
+            f"received '{','.join(texts)}'."
+        ) from None

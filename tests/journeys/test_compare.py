@@ -1,0 +1,187 @@
+"""compare.py as a user types it: cells that fail, are killed, are added."""
+
+import csv
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[2]
+# What starts fastest; the backend makes no difference here.
+BACKEND = "torch" if importlib.util.find_spec("torch") else "tensorflow"
+RECIPE = (
+    *("--network_a", "resnet8", "--network_b", "resnet8", "--epochs", "1"),
+    *("--branches", "1", "--transformation", "none", "--nojoint_labels"),
+    *("--batch_size", "256", "--backend", BACKEND, "--jobs", "2"),
+)
+# At such a temperature the loss is not finite.
+FAILING = "css:temperature=1e-60"
+
+
+@pytest.fixture(scope="module")
+def compare(tmp_path_factory):
+    """Returns `compare(*flags)`: the folder, exit code and what was said."""
+    place = tmp_path_factory.mktemp("comparison")
+    paths = [os.environ.get("PYTHONPATH", "")]
+    if BACKEND != "tensorflow":
+        # Keras imports it, where it can, whenever it saves a network.
+        (place / "tensorflow.py").write_text("raise ImportError\n")
+        paths.insert(0, str(place))
+
+    def run(*flags):
+        done = subprocess.run(
+            [
+                *(sys.executable, ROOT / "scripts" / "compare.py", *RECIPE),
+                *("--out_dir", "out", *flags),
+            ],
+            cwd=place,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=550,
+        )
+        return place / "out", done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def first(compare):
+    """Two cells finish, one fails."""
+    return compare("--methods", f"independent,{FAILING},css", "--seeds", "0")
+
+
+@pytest.fixture(scope="module")
+def second(compare, first):
+    """More is named after a crash: of seed 0, css alone is whole.
+
+    The other one was killed right before it wrote its result, and css with
+    seed 1 while it wrote its first file.
+    """
+    out, _, _ = first
+    (run_of(out, "independent", 0) / "result.json").unlink()
+    torn = run_of(out, "css", 1)
+    torn.mkdir()
+    (torn / "config.json").write_text('{"config": {')
+    before = contents(run_of(out, "css", 0))
+    done = compare("--methods", "independent,css", "--seeds", "0,1")
+    return *done, before
+
+
+def run_of(out, method, seed):
+    return out / "cells" / "digits" / method / f"seed-{seed}"
+
+
+def contents(run):
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in run.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.once
+def test_a_failing_cell_is_told_and_costs_itself_only(first):
+    out, code, said = first
+    assert code == 1, said
+    assert "cells: 3, finished: 0, to train: 3" in said
+    assert f"FAILED digits {FAILING} seed 0 after" in said
+    log = run_of(out, FAILING.replace(":", "-"), 0).with_suffix(".log")
+    last = log.read_text().splitlines()[-1]
+    assert last.startswith("error: The loss must stay finite")
+    assert f"  {last}\n" in said
+    assert said.splitlines()[-1].startswith("error: cells that failed: digits")
+    for method in ("independent", "css"):
+        assert f"finished digits {method} seed 0 after" in said
+
+
+@pytest.mark.once
+def test_more_seeds_are_named_after_a_crash(second):
+    out, code, said, before = second
+    assert code == 0, said
+    assert "cells: 4, finished: 1, to train: 3" in said
+    assert "resuming digits independent seed 0 " in said
+    log = run_of(out, "independent", 0).with_suffix(".log").read_text()
+    assert "resuming after epoch 1" in log
+    assert "training digits css seed 1 " in said
+    assert contents(run_of(out, "css", 0)) == before, "trained again"
+    assert len(list(out.glob("cells/*/*/*/result.json"))) == 4
+
+
+@pytest.mark.once
+def test_the_tables_hold_what_the_runs_measured(second):
+    out, _, said, _ = second
+    with open(out / "table.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {"independent", "css"}
+    for row in rows:
+        runs = [run_of(out, row["method"], seed) for seed in (0, 1)]
+        found = [json.loads((r / "result.json").read_text()) for r in runs]
+        values = [result["test"][row["student"]] for result in found]
+        assert float(row["test_last_mean"]) == pytest.approx(np.mean(values))
+        deviation = np.std(values, ddof=1)
+        assert float(row["test_last_std"]) == pytest.approx(deviation)
+        assert row["seeds"] == "2"
+        counts = found[0]["student_parameters"]
+        assert int(row["parameters"]) == counts[row["student"]]
+    document = json.loads((out / "results.json").read_text())
+    assert document["backend"] == BACKEND
+    assert document["datasets"]["digits"]["classes"] == 10
+    assert len(document["rows"]) == len(rows)
+    text = (out / "table.md").read_text("utf-8")
+    for row in document["summary"]:
+        mean = f"{100 * row['measures']['test_last']['mean']:.1f} ± "
+        assert mean in text
+        assert mean in said
+    assert "seeds: 0, 1" in text
+    assert "missing" not in text, "what failed earlier is not named any more"
+    assert Image.open(out / "figure.png").size[0] > 300
+    assert not list(out.rglob(".part-*"))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "--out_dir must name the folder"),
+        (["--out_dir", "out", "--seeds", "0,x"], "--seeds must be whole"),
+        (["--out_dir", "out", "--jobs", "0"], "--jobs must be at least 1"),
+        (["--out_dir", "out", "--methods", "css,,"], "--methods must be names"),
+        (["--out_dir", "out", "--methods", "cs"], "did you mean css"),
+        (["--out_dir", "out", "--dataset", "digit"], "did you mean digits"),
+        (["--out_dir", "out", "--epochs", "0"], "--epochs must be a whole"),
+        (["--out_dir", __file__], "--out_dir must be a folder"),
+    ],
+)
+def test_wrong_flags_get_one_line(call, tmp_path, flags, words):
+    code, out, err = call("compare", *flags)
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.once
+def test_other_settings_are_refused(call, tmp_path):
+    begun = {
+        "settings": {"backend": os.environ.get("KERAS_BACKEND", "tensorflow")},
+        "grid": {"datasets": [], "methods": [], "seeds": []},
+    }
+    begun["settings"]["epochs"] = 3
+    (tmp_path / "compare.json").write_text(json.dumps(begun))
+    code, out, err = call("compare", "--out_dir", tmp_path, "--epochs", "2")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: --epochs must be that of the comparison in")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "cells").exists()
