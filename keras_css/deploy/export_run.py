@@ -53,7 +53,6 @@ def export_run(
     if path is not None:
         check_target(pathlib.Path(path))
     run = load_run(run_dir, data_dir, say)
-    run.distiller.build((None, *run.dataset.image_shape))
     targets = _targets(run, student, path)
     reports, refused = {}, {}
     for path, name in targets.items():
