@@ -3,7 +3,8 @@
 Each cell of the grid is a training in a process of its own, with the same
 recipe, images and batches for every method. A finished cell is never trained
 again: after an interruption give the same command once more. More methods,
-seeds or data sets may be named later; the recipe stays.
+seeds or data sets may be named later; what is then not named is that of the
+calls before. The recipe stays, and its flags are given each time.
 
 --dataset may be a list here, and a set's own place may follow its name as
 name=path. A method is a name, or name:option=value+option=value. Flags on
@@ -45,11 +46,17 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_list(
     "methods",
-    ["independent", "css"],
+    None,
     "What to compare, with commas between: name or "
-    "name:option=value+option=value.",
+    "name:option=value+option=value. Default: those of earlier calls, else "
+    "independent,css.",
 )
-flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds that every method meets.")
+flags.DEFINE_list(
+    "seeds",
+    None,
+    "Seeds that every method meets. Default: those of earlier calls, else "
+    "0,1,2.",
+)
 flags.DEFINE_string("out_dir", None, "Folder of the comparison.")
 flags.DEFINE_integer("jobs", 1, "Trainings at a time; they share the cores.")
 
@@ -66,9 +73,9 @@ def run():
     if FLAGS.jobs < 1:
         raise UserError(f"--jobs must be at least 1, received {FLAGS.jobs}.")
     grid = {
-        "datasets": _listed("dataset", FLAGS.dataset.split(",")),
-        "methods": _listed("methods", FLAGS.methods),
-        "seeds": _seeds(FLAGS.seeds),
+        "datasets": _listed("dataset"),
+        "methods": _listed("methods"),
+        "seeds": _seeds(),
     }
     environment = _environment()
     use_backend(FLAGS.backend)
@@ -100,20 +107,25 @@ def run():
         )
 
 
-def _listed(name, texts):
-    """Returns the entries of a list without repetitions."""
+def _listed(name):
+    """Returns the entries of a flag, each once; None if it is not given."""
+    if not FLAGS[name].present:
+        return None
+    value = FLAGS[name].value
+    texts = value.split(",") if isinstance(value, str) else value
     entries = [text.strip() for text in texts]
-    if not all(entries) or not entries:
+    if not entries or not all(entries):
         raise UserError(
-            f"--{name} must be names with a comma between them, received "
-            f"'{','.join(texts)}'."
+            f"--{name} must be a list with commas between its entries, "
+            f"received '{','.join(texts)}'."
         )
     return list(dict.fromkeys(entries))
 
 
-def _seeds(texts):
+def _seeds():
+    texts = _listed("seeds")
     try:
-        return list(dict.fromkeys(int(text) for text in texts))
+        return texts and list(dict.fromkeys(int(text) for text in texts))
     except ValueError:
         raise UserError(
             "--seeds must be whole numbers with commas between them, received "

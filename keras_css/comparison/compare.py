@@ -10,6 +10,7 @@ from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import make_cells
 from keras_css.comparison.facts import gather_facts
 from keras_css.comparison.figure import draw_comparison
+from keras_css.comparison.folder import complete_grid
 from keras_css.comparison.folder import locked
 from keras_css.comparison.folder import remember
 from keras_css.comparison.markdown import summary_table
@@ -31,7 +32,8 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
     Args:
         out_dir: Folder of the comparison, new or begun by an earlier call.
         recipe: Dict of settings of `RunConfig`, the same for all cells.
-        grid: Dict with the lists `datasets`, `methods` and `seeds`.
+        grid: Dict with the lists `datasets`, `methods` and `seeds`; None
+            stands for what earlier calls named, see `complete_grid`.
         command: Function from a `Cell` to the list of words that trains it.
         jobs: How many trainings run at a time.
         environment: Dict of the trainings' environment variables.
@@ -45,6 +47,7 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
             comparison. Nothing has been trained then.
     """
     out_dir = pathlib.Path(out_dir)
+    grid = complete_grid(out_dir, grid)
     cells = make_cells(out_dir, **grid)
     for cell in cells:
         check_cell(cell, recipe)

@@ -10,7 +10,12 @@ from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import write_json
 
 OF_A_CELL = ("dataset", "method", "method_options", "seed")
-GRID = ("datasets", "methods", "seeds")
+FIRST_GRID = {
+    "datasets": ["digits"],
+    "methods": ["independent", "css"],
+    "seeds": [0, 1, 2],
+}
+SETTINGS = "compare.json"
 LOCK = ".lock"
 
 
@@ -44,6 +49,22 @@ def locked(out_dir):
         yield file.fileno()
 
 
+def complete_grid(out_dir, named):
+    """Returns a grid in which nothing is left open.
+
+    Args:
+        out_dir: The folder, which need not exist.
+        named: Dict of the lists `datasets`, `methods` and `seeds`; None stands
+            for all that earlier calls named there, else for `FIRST_GRID`.
+
+    Raises:
+        UserError: If the settings of earlier calls cannot be read.
+    """
+    path = pathlib.Path(out_dir) / SETTINGS
+    known = _read(path)["grid"] if path.exists() else FIRST_GRID
+    return {name: named[name] or known[name] for name in FIRST_GRID}
+
+
 def remember(out_dir, backend, recipe, grid):
     """Writes `compare.json`, whose recipe never changes while its grid grows.
 
@@ -60,14 +81,14 @@ def remember(out_dir, backend, recipe, grid):
         UserError: If the folder was begun with other settings, or holds
             something else.
     """
-    path = pathlib.Path(out_dir) / "compare.json"
+    path = pathlib.Path(out_dir) / SETTINGS
     settings = {"backend": backend, **_complete(recipe)}
     if path.exists():
         stored = _read(path)
         _refuse_changes(path.parent, stored["settings"], settings)
         grid = {
             name: list(dict.fromkeys([*stored["grid"][name], *grid[name]]))
-            for name in GRID
+            for name in FIRST_GRID
         }
     elif any(other.name != LOCK for other in path.parent.iterdir()):
         raise UserError(
@@ -93,7 +114,7 @@ def _read(path):
         backend = settings.pop("backend")
         return {
             "settings": {"backend": backend, **_complete(settings)},
-            "grid": {name: list(stored["grid"][name]) for name in GRID},
+            "grid": {name: list(stored["grid"][name]) for name in FIRST_GRID},
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

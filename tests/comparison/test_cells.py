@@ -11,7 +11,9 @@ import pytest
 from keras_css import UserError
 from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import make_cells
+from keras_css.comparison.folder import FIRST_GRID
 from keras_css.comparison.folder import LOCK
+from keras_css.comparison.folder import complete_grid
 from keras_css.comparison.folder import locked
 from keras_css.comparison.folder import remember
 from keras_css.comparison.processes import run_cells
@@ -166,6 +168,7 @@ def test_an_interrupted_call_leaves_no_training(tmp_path):
 
 def test_the_grid_grows_and_the_recipe_stays(tmp_path):
     out = tmp_path
+    assert complete_grid(out, dict.fromkeys(GRID)) == FIRST_GRID
     assert remember(out, "torch", {"epochs": 2}, GRID) == GRID
     more = {**GRID, "methods": ["css", "independent"], "seeds": [3]}
     grown = remember(out, "torch", {"epochs": 2, "momentum": 0.9}, more)
@@ -174,6 +177,8 @@ def test_the_grid_grows_and_the_recipe_stays(tmp_path):
         "methods": ["independent", "css"],
         "seeds": [0, 3],
     }
+    only = {**dict.fromkeys(GRID), "methods": ["css"]}
+    assert complete_grid(out, only) == {**grown, "methods": ["css"]}
     before = (out / "compare.json").read_text()
     for backend, recipe, words in (
         ("torch", {"epochs": 3}, "--epochs .* 2, received 3"),

@@ -156,7 +156,10 @@ def test_the_tables_hold_what_the_runs_measured(second):
         ([], "--out_dir must name the folder"),
         (["--out_dir", "out", "--seeds", "0,x"], "--seeds must be whole"),
         (["--out_dir", "out", "--jobs", "0"], "--jobs must be at least 1"),
-        (["--out_dir", "out", "--methods", "css,,"], "--methods must be names"),
+        (
+            ["--out_dir", "out", "--methods", "css,,"],
+            "--methods must be a list",
+        ),
         (["--out_dir", "out", "--methods", "cs"], "did you mean css"),
         (["--out_dir", "out", "--dataset", "digit"], "did you mean digits"),
         (["--out_dir", "out", "--epochs", "0"], "--epochs must be a whole"),
