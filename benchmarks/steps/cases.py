@@ -21,14 +21,15 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class Case:
-    """Two networks, trained by CSS (released form), and their input.
+    """Networks, trained by CSS (released form), and their input.
 
     Attributes:
-        networks: The specs of both.
+        networks: Their specs; a single one trains by itself.
         image_size: Height and width in pixels.
         batch_size: Images a step.
         branches: n.
         classes: C.
+        batches: Batches held on the device; steps go round them.
     """
 
     networks: tuple
@@ -36,6 +37,7 @@ class Case:
     batch_size: int = 32
     branches: int = 3
     classes: int = 100
+    batches: int = 8
 
 
 def _pair(stem, block, one, other=None):
@@ -44,6 +46,7 @@ def _pair(stem, block, one, other=None):
 
 
 CASES = {
+    "resnet8": Case(_pair("cifar", "basic", (1, 1, 1))),
     "bottleneck_222": Case(_pair("cifar", "bottleneck", (2, 2, 2))),
     "resnet110_56": Case(
         _pair("cifar", "bottleneck", (12, 12, 12), (6, 6, 6)),

@@ -4,6 +4,7 @@ Each contender is made in a process of its own and answers the same three
 questions: the first losses, the seconds of some steps, its peak memory.
 """
 
+import pathlib
 import resource
 import time
 from dataclasses import dataclass
@@ -13,8 +14,6 @@ import numpy as np
 from steps.cases import NetworkSpec
 
 CHECKED_STEPS = 3
-# Batches held on the device; steps go round them.
-BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ DEFAULT = (
 def images_of(case):
     """Returns `(uint8 images, labels)` of all batches, the same everywhere."""
     rng = np.random.default_rng(0)
-    count = BATCHES * case.batch_size
+    count = case.batches * case.batch_size
     shape = (count, case.image_size, case.image_size, 3)
     images = rng.integers(0, 256, shape, "uint8")
     return images, rng.integers(0, case.classes, count).astype("int32")
@@ -87,6 +86,7 @@ class Ours:
         from keras_css.data.batches import TrainingBatches
         from keras_css.data.dataset import Split
 
+        self.backend = contender.backend
         if contender.precision == "bfloat16":
             keras.config.set_dtype_policy("mixed_bfloat16")
         keras.utils.set_random_seed(0)
@@ -101,7 +101,9 @@ class Ours:
             )
             for spec in case.networks
         ]
-        self.distiller = keras_css.OnlineDistiller(networks)
+        self.distiller = keras_css.OnlineDistiller(
+            networks, method="css" if len(networks) > 1 else "independent"
+        )
         self.distiller.compile(
             keras_css.SGD(0.1, momentum=0.9, weight_decay=5e-4)
         )
@@ -144,17 +146,10 @@ class Ours:
         return time.perf_counter() - begun, epochs * len(self.batches)
 
     def peak_bytes(self):
-        import keras
+        return peak_bytes(self.backend)
 
-        if keras.backend.backend() == "jax":
-            import jax
-
-            known = jax.devices()[0].memory_stats() or {}
-            if "peak_bytes_in_use" in known:
-                return known["peak_bytes_in_use"]
-        if keras.backend.backend() == "torch":
-            return torch_peak_bytes()
-        return process_peak_bytes()
+    def held_bytes(self):
+        return held_bytes(self.backend)
 
 
 class Plain:
@@ -213,7 +208,7 @@ class Plain:
         return counter.get_total_flops() / self.case.batch_size
 
     def peak_bytes(self):
-        return torch_peak_bytes()
+        return peak_bytes("torch")
 
 
 class MatrixProduct:
@@ -250,13 +245,35 @@ def backbone_of(spec: NetworkSpec):
     return make(spec.block, spec.blocks)
 
 
-def torch_peak_bytes():
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return process_peak_bytes()
-
-
-def process_peak_bytes():
+def peak_bytes(backend):
+    """Returns the most memory held so far: the GPU's, else the process'."""
+    on_gpu = gpu_bytes(backend)
+    if on_gpu:
+        return on_gpu[1]
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def held_bytes(backend):
+    """Returns the memory held now: the GPU's, else the process'."""
+    on_gpu = gpu_bytes(backend)
+    if on_gpu:
+        return on_gpu[0]
+    pages = pathlib.Path("/proc/self/statm").read_text("ascii").split()[1]
+    return int(pages) * resource.getpagesize()
+
+
+def gpu_bytes(backend):
+    """Returns `(held, most held)` on the GPU; None on a processor."""
+    if backend == "jax":
+        import jax
+
+        known = jax.devices()[0].memory_stats() or {}
+        if "peak_bytes_in_use" in known:
+            return known["bytes_in_use"], known["peak_bytes_in_use"]
+    elif backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            cuda = torch.cuda
+            return cuda.memory_allocated(), cuda.max_memory_allocated()
+    return None

@@ -5,7 +5,6 @@ import hashlib
 import pathlib
 from concurrent.futures import BrokenExecutor
 
-import loky
 import numpy as np
 
 from keras_css.errors import UserError
@@ -199,10 +198,15 @@ class Pictures:
 
 def worker_count():
     """Returns how many processes read pictures."""
+    # Imported where pictures are read: arrays need no processes.
+    import loky
+
     return min(MOST_WORKERS, loky.cpu_count())
 
 
 def _workers():
+    import loky
+
     # Kept by loky between calls, and started anew if one was killed. Its
     # processes do not run the user's main module again, as those of
     # multiprocessing would, and do not fork a process that runs a backend.

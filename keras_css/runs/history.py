@@ -12,6 +12,8 @@ from keras_css.runs.folder import write_atomically
 class History(keras.callbacks.Callback):
     """Keeps the rows of all epochs on disk, those before a resume included.
 
+    Without tensorboardX there are no TensorBoard logs.
+
     Attributes:
         rows: List of dicts: `epoch` (1-based), `seconds` (training and
             validation), `learning_rate` (of the epoch's first step), then
@@ -30,8 +32,10 @@ class History(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         # Imported here: it imports PyTorch where that is installed.
-        from tensorboardX import SummaryWriter
-
+        try:
+            from tensorboardX import SummaryWriter
+        except ModuleNotFoundError:
+            return
         self.writer = SummaryWriter(
             str(self.folder.logs), purge_step=len(self.rows) + 1
         )
@@ -53,14 +57,19 @@ class History(keras.callbacks.Callback):
             }
         )
         write_atomically(self.folder.history, self._write)
-        for name, value in self.rows[-1].items():
-            if name != "epoch":
-                tag = _tensorboard_tag(name)
-                self.writer.add_scalar(tag, value, epoch + 1)
-        self.writer.flush()
+        if self.writer is not None:
+            self._log(self.rows[-1])
 
     def on_train_end(self, logs=None):
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()
+
+    def _log(self, row):
+        for name, value in row.items():
+            if name != "epoch":
+                tag = _tensorboard_tag(name)
+                self.writer.add_scalar(tag, value, row["epoch"])
+        self.writer.flush()
 
     def _write(self, path):
         with open(path, "w", newline="", encoding="utf-8") as file:

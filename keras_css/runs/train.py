@@ -1,5 +1,6 @@
 """A run from its configuration to `result.json`."""
 
+import importlib.util
 import platform
 import statistics
 import time
@@ -330,7 +331,7 @@ def _finish(
         "images_per_second": round(images_per_epoch / usual, 1),
     }
     write_json(folder.agreement, agreement)
-    pictures = _draw(folder, rows, agreement)
+    pictures = _draw(folder, rows, agreement, say)
     stored = folder.read_json(folder.config)
     write_atomically(
         folder.report,
@@ -340,8 +341,11 @@ def _finish(
     return result
 
 
-def _draw(folder, rows, agreement):
+def _draw(folder, rows, agreement, say):
     """Draws the run's figures and returns dict from what they show to path."""
+    if not importlib.util.find_spec("matplotlib"):
+        say("no figures: matplotlib is not installed")
+        return {}
     curves = folder.figures / "curves.png"
     write_atomically(curves, lambda part: draw_curves(rows, part))
     pictures = {"loss and accuracy": curves}
