@@ -37,13 +37,21 @@ from keras_css.training import SGD
 from keras_css.training import OnlineDistiller
 from keras_css.training import WarmupMultiStep
 from keras_css.training.seed import set_seed
+from keras_css.training.steps_per_call import decide_steps_per_call
 from keras_css.version import __version__
 from keras_css_runtime.environment import installed_versions
 
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
 
 
-def train(config, run_dir, resume=False, verbose="auto", say=print):
+def train(
+    config,
+    run_dir,
+    resume=False,
+    verbose="auto",
+    say=print,
+    steps_per_call=None,
+):
     """Trains a cohort and leaves a complete run folder.
 
     Args:
@@ -52,6 +60,8 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
         resume: Whether to go on from the last checkpoint.
         verbose: As in `keras.Model.fit`.
         say: Function that takes a line for the user.
+        steps_per_call: Steps between two looks at the metrics, default 1 on a
+            processor, up to 32 elsewhere. Changes no result.
 
     Returns:
         The contents of `result.json`.
@@ -86,7 +96,10 @@ def train(config, run_dir, resume=False, verbose="auto", say=print):
             ),
             momentum=config.momentum,
             weight_decay=config.weight_decay,
-        )
+        ),
+        steps_per_execution=decide_steps_per_call(
+            steps_per_call, distiller, batches
+        ),
     )
     distiller.build((None, *dataset.image_shape))
     distiller.optimizer.build(distiller.trainable_variables)

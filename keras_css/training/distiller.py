@@ -1,5 +1,6 @@
 """OnlineDistiller: the Keras model that users compile and fit."""
 
+import contextlib
 import string
 
 import keras
@@ -187,11 +188,22 @@ class OnlineDistiller(TrainStep, keras.Model):
             optimizer: A Keras optimizer or its name; default
                 `SGD(0.1, momentum=0.9, weight_decay=5e-4)`.
             run_eagerly: As in `keras.Model.compile`.
-            steps_per_execution: As in `keras.Model.compile`.
+            steps_per_execution: Steps that training and evaluation take
+                between two calls of callbacks, on JAX with an accelerator
+                and on TensorFlow in one compiled call. Weights and metrics
+                are the same as with 1.
             jit_compile: As in `keras.Model.compile`; "auto" leaves XLA out on
                 TensorFlow without a GPU.
             auto_scale_loss: As in `keras.Model.compile`.
+
+        Raises:
+            UserError: If `steps_per_execution` is out of range.
         """
+        if steps_per_execution < 1:
+            raise UserError(
+                "steps_per_execution must be at least 1. "
+                f"Received: steps_per_execution={steps_per_execution}"
+            )
         if optimizer is None:
             optimizer = SGD(0.1, momentum=0.9, weight_decay=5e-4)
         self._jit_compile_asked = jit_compile
@@ -310,7 +322,19 @@ class OnlineDistiller(TrainStep, keras.Model):
             Dict from network name to `{"logits", "features"}`, NumPy arrays.
         """
         self._check_and_build(x, None, what="prediction")
-        return super().predict(x, **kwargs)
+        # One step a call: outputs leave the device after each, and TensorFlow
+        # would trace every step of a call for itself.
+        with self.one_step_a_call():
+            return super().predict(x, **kwargs)
+
+    @contextlib.contextmanager
+    def one_step_a_call(self):
+        """While it lasts, `steps_per_execution` is 1."""
+        steps, self.steps_per_execution = self.steps_per_execution, 1
+        try:
+            yield
+        finally:
+            self.steps_per_execution = steps
 
     def student(self, name="best", image_shape=None):
         """Cuts a student out: an ordinary float32 Keras model.
