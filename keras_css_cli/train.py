@@ -72,6 +72,12 @@ flags.DEFINE_list(
     "1-based epochs from which the rate is 10 times lower; default at half "
     "and at three quarters of the epochs.",
 )
+flags.DEFINE_string(
+    "precision",
+    "float32",
+    "Of the networks while they train: float32, mixed_bfloat16, "
+    "mixed_float16. What is saved and measured in the end is float32.",
+)
 flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
 flags.DEFINE_string(
     "run_dir", None, "New folder for the run; default runs/<what>-<number>."
@@ -124,7 +130,7 @@ def _settings():
     names = [
         *("method", "network_a", "network_b", "branches", "transformation"),
         *("joint_labels", "epochs", "batch_size", "learning_rate", "momentum"),
-        *("weight_decay", "warmup_epochs", "seed"),
+        *("weight_decay", "warmup_epochs", "precision", "seed"),
     ]
     settings = {
         **data_settings(),

@@ -12,6 +12,7 @@ from keras_css.data.load import DataRequest
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
+from keras_css.precision import PRECISIONS
 from keras_css.supervision import TRANSFORMATIONS
 
 
@@ -47,6 +48,9 @@ class RunConfig(DataRequest):
         mixup: Alpha of mixup; 0 for none.
         cutmix: Alpha of CutMix; 0 for none.
         augment_each_network: Whether every network sees its own changes.
+        precision: Of the networks while they train, a name of `PRECISIONS`;
+            losses and statistics are in float32 always, and so are the
+            networks that are measured at the end and saved.
         seed: Of weights, order, augmentation and the validation part.
     """
 
@@ -74,6 +78,7 @@ class RunConfig(DataRequest):
     mixup: float = 0.0
     cutmix: float = 0.0
     augment_each_network: bool = False
+    precision: str = "float32"
 
     def __post_init__(self):
         get_entry(self.dataset)
@@ -127,6 +132,7 @@ class RunConfig(DataRequest):
         for key, known in (
             ("on_bad_image", ON_BAD_IMAGE),
             ("feeding", FEEDINGS),
+            ("precision", PRECISIONS),
         ):
             if getattr(self, key) not in known:
                 raise UserError(

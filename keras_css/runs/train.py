@@ -1,5 +1,6 @@
 """A run from its configuration to `result.json`."""
 
+import dataclasses
 import platform
 import statistics
 import time
@@ -139,6 +140,7 @@ def train(
         folder,
         config,
         distiller,
+        float32_twin(config, dataset, distiller),
         {"validation": dataset.validation, "test": dataset.test},
         dataset.class_names,
         history.rows,
@@ -165,6 +167,7 @@ def build_distiller(config, dataset):
             num_branches=config.branches,
             transformation=config.transformation,
             joint_labels=config.joint_labels,
+            dtype=config.precision,
             preprocessing=keras.layers.Rescaling(
                 scale=[1 / (255 * s) for s in deviation],
                 offset=[-m / s for m, s in zip(mean, deviation)],
@@ -181,6 +184,23 @@ def build_distiller(config, dataset):
         augment_each_network=config.augment_each_network,
         mixing=build_mixing(config),
     )
+
+
+def float32_twin(config, dataset, distiller):
+    """Returns the cohort as it is measured and saved; itself if in float32.
+
+    Args:
+        config: A complete `RunConfig`.
+        dataset: The `Dataset`.
+        distiller: The `OnlineDistiller` that trains. A twin has not its
+            weights yet.
+    """
+    if config.precision == "float32":
+        return distiller
+    exact = dataclasses.replace(config, precision="float32")
+    twin = build_distiller(exact, dataset)
+    twin.build((None, *dataset.image_shape))
+    return twin
 
 
 def build_mixing(config):
@@ -279,6 +299,7 @@ def _finish(
     folder,
     config,
     distiller,
+    twin,
     splits,
     class_names,
     rows,
@@ -288,20 +309,20 @@ def _finish(
     say,
 ):
     """Measures the last and the selected epoch and writes what remains."""
+    twin.set_weights(distiller.get_weights())
     last = {
-        part: evaluate_students(distiller, split)
-        for part, split in splits.items()
+        part: evaluate_students(twin, split) for part, split in splits.items()
     }
-    diverse = measure_diversity(distiller, splits["test"])
-    for name, network in distiller.named_networks.items():
+    diverse = measure_diversity(twin, splits["test"])
+    for name, network in twin.named_networks.items():
         write_atomically(folder.models / f"{name}.keras", network.save)
     selected_epoch = load_selected(folder, distiller, state)
     if selected_epoch is None:
         say("the epoch preferred by validation is lost: reporting the last one")
         selected_epoch = config.epochs
+    twin.set_weights(distiller.get_weights())
     selected = {
-        part: evaluate_students(distiller, split)
-        for part, split in splits.items()
+        part: evaluate_students(twin, split) for part, split in splits.items()
     }
 
     seconds = [row["seconds"] for row in rows]

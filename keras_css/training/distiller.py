@@ -11,6 +11,7 @@ from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.evaluation.students import KINDS
 from keras_css.evaluation.students import choose_student
+from keras_css.precision import scaling_loss
 from keras_css.students import cut_student
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
@@ -70,7 +71,8 @@ class OnlineDistiller(TrainStep, keras.Model):
         mixing=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Draws of augmentation must not be rounded to half precision.
+        super().__init__(autocast=False, **kwargs)
         networks = list(networks)
         if len({id(network) for network in networks}) != len(networks):
             raise UserError(
@@ -186,7 +188,8 @@ class OnlineDistiller(TrainStep, keras.Model):
 
         Args:
             optimizer: A Keras optimizer or its name; default
-                `SGD(0.1, momentum=0.9, weight_decay=5e-4)`.
+                `SGD(0.1, momentum=0.9, weight_decay=5e-4)`. If a network is
+                in `"mixed_float16"`, a `LossScaleOptimizer` goes round it.
             run_eagerly: As in `keras.Model.compile`.
             steps_per_execution: Steps that training and evaluation take
                 between two calls of callbacks, on JAX with an accelerator
@@ -194,7 +197,7 @@ class OnlineDistiller(TrainStep, keras.Model):
                 are the same as with 1.
             jit_compile: As in `keras.Model.compile`; "auto" leaves XLA out on
                 TensorFlow without a GPU.
-            auto_scale_loss: As in `keras.Model.compile`.
+            auto_scale_loss: Whether to wrap the optimizer if needed.
 
         Raises:
             UserError: If `steps_per_execution` is out of range.
@@ -206,6 +209,9 @@ class OnlineDistiller(TrainStep, keras.Model):
             )
         if optimizer is None:
             optimizer = SGD(0.1, momentum=0.9, weight_decay=5e-4)
+        policies = {network.dtype_policy.name for network in self.networks}
+        if auto_scale_loss and "mixed_float16" in policies:
+            optimizer = scaling_loss(optimizer)
         self._jit_compile_asked = jit_compile
         if jit_compile == "auto":
             jit_compile = self.default_jit_compile
@@ -214,7 +220,7 @@ class OnlineDistiller(TrainStep, keras.Model):
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
-            auto_scale_loss=auto_scale_loss,
+            auto_scale_loss=False,
         )
 
     def fit(

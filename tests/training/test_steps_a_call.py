@@ -148,7 +148,7 @@ def test_the_default_is_many_on_an_accelerator_that_holds_the_images():
     assert decide(resident=False) == 1
     Cohort.on_accelerator = False
     assert (decide(), decide(asked=5)) == (1, 5)
-    with pytest.raises(keras_css.UserError, match=r"--steps_per_call.*received 0"):
+    with pytest.raises(keras_css.UserError, match="--steps_per_call"):
         decide(asked=0)
 
 
