@@ -11,7 +11,7 @@ OWN_NAMES = (
     *("network_a", "network_b", "network_c", "network_d"),
     *("branches", "transformation", "joint_labels"),
     *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay"),
-    *("warmup_epochs", "lr_milestones"),
+    *("warmup_epochs", "lr_milestones", "precision"),
 )
 NAMES = (*OWN_NAMES, *data_flags.NAMES, *augmentation_flags.NAMES)
 
@@ -53,6 +53,12 @@ flags.DEFINE_list(
     None,
     "1-based epochs from which the rate is 10 times lower; default at half "
     "and at three quarters of the epochs.",
+)
+flags.DEFINE_string(
+    "precision",
+    "float32",
+    "Of the networks while they train: float32, mixed_bfloat16, "
+    "mixed_float16. What is saved and measured in the end is float32.",
 )
 
 

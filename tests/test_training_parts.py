@@ -11,6 +11,7 @@ from keras_css import SGD
 from keras_css import UserError
 from keras_css import WarmupMultiStep
 from keras_css.errors import NonFiniteLossError
+from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
 from keras_css.training.progress import describe
@@ -134,6 +135,16 @@ def test_the_guard_names_epoch_step_and_term():
             verbose=0,
         )
     assert "'network_a/ce' became nan in epoch 1, step 3" in str(caught.value)
+
+
+def test_the_guard_names_the_steps_of_a_call():
+    """Keras counts a call's steps in full, also in a short last call."""
+    guard = NonFiniteGuard()
+    guard.set_params({"steps": 5})
+    guard.on_epoch_begin(0)
+    guard.on_train_batch_begin(3)
+    with pytest.raises(NonFiniteLossError, match="epoch 1, steps 4 to 5:"):
+        guard.on_train_batch_end(5, {"loss": float("nan")})
 
 
 def test_an_epochs_last_update_is_guarded_too():

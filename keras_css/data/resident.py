@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+# The field of a batch that is the same in all of them.
+SHARED_FIELD = "resident"
+
 
 class ResidentImages:
     """Images that were moved to the device once.
@@ -22,7 +25,7 @@ class ResidentImages:
         of the step.
         """
         on_jax = keras.backend.backend() == "jax"
-        return {"resident": self.array} if on_jax else {}
+        return {SHARED_FIELD: self.array} if on_jax else {}
 
     def take(self, x):
         """Returns the images of a batch.
@@ -30,4 +33,4 @@ class ResidentImages:
         Args:
             x: Dict of a batch, with `"rows"`, int32 `(B,)`.
         """
-        return ops.take(x.get("resident", self.array), x["rows"], axis=0)
+        return ops.take(x.get(SHARED_FIELD, self.array), x["rows"], axis=0)

@@ -6,6 +6,7 @@ from keras import ops
 from keras_css import backbones
 from keras_css.errors import UserError
 from keras_css.networks.head import LinearHead
+from keras_css.precision import default_precision
 from keras_css.supervision import transformations
 
 
@@ -26,6 +27,8 @@ class MultiBranchNetwork(keras.Model):
         main_branch: Whether there is a main branch beside the n.
         preprocessing: Optional Keras layer in front of the trunk, for example
             the `Rescaling` that normalises uint8 pixels; saved along.
+        **kwargs: Of `keras.Model`; `dtype` is the precision of all layers,
+            such as `"mixed_bfloat16"`.
 
     Call arguments:
         images: Tensor `(B, H, W, channels)`, float or integer.
@@ -56,7 +59,8 @@ class MultiBranchNetwork(keras.Model):
         preprocessing=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Pixels are normalised before they are rounded.
+        super().__init__(autocast=False, **kwargs)
         if num_classes < 2:
             raise UserError(
                 f"num_classes must be at least 2. Received: {num_classes}"
@@ -74,11 +78,12 @@ class MultiBranchNetwork(keras.Model):
         self.main_branch = main_branch
         self.preprocessing = preprocessing
         self.image_shape = None
-        self.trunk = self.backbone.trunk()
         columns = num_classes * num_branches if joint_labels else num_classes
         widths = [columns] * num_branches + [num_classes] * main_branch
-        self.tails = [self.backbone.tail() for _ in widths]
-        self.heads = [LinearHead(width) for width in widths]
+        with default_precision(self.dtype_policy):
+            self.trunk = self.backbone.trunk()
+            self.tails = [self.backbone.tail() for _ in widths]
+            self.heads = [LinearHead(width) for width in widths]
 
     def build(self, input_shape):
         check_image_shape(input_shape)

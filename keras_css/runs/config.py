@@ -12,6 +12,7 @@ from keras_css.data.load import DataRequest
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
+from keras_css.precision import PRECISIONS
 from keras_css.supervision import TRANSFORMATIONS
 
 NETWORKS = ("network_a", "network_b", "network_c", "network_d")
@@ -51,6 +52,9 @@ class RunConfig(DataRequest):
         cutmix: Alpha of CutMix; 0 for none.
         augment_each_network: Whether every network (every branch where the
             method has it so) sees its own changes.
+        precision: Of the networks while they train, a name of `PRECISIONS`;
+            losses and statistics are in float32 always, and so are the
+            networks that are measured at the end and saved.
         seed: Of weights, order, augmentation and the validation part.
     """
 
@@ -80,6 +84,7 @@ class RunConfig(DataRequest):
     mixup: float = 0.0
     cutmix: float = 0.0
     augment_each_network: bool | None = None
+    precision: str = "float32"
 
     def __post_init__(self):
         get_entry(self.dataset)
@@ -133,6 +138,7 @@ class RunConfig(DataRequest):
         for key, known in (
             ("on_bad_image", ON_BAD_IMAGE),
             ("feeding", FEEDINGS),
+            ("precision", PRECISIONS),
         ):
             if getattr(self, key) not in known:
                 raise UserError(

@@ -1,6 +1,5 @@
 """Cutting a student out of a cohort: an ordinary Keras model of its own."""
 
-import contextlib
 import inspect
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
+from keras_css.precision import default_precision
 from keras_css.students.fold import fold_batch_norm
 from keras_css.students.preprocessing import share_preprocessing
 from keras_css.supervision import aggregate
@@ -45,7 +45,7 @@ def cut_student(networks, parts, image_shape=None):
             because a layer of the user's own computes something else when it
             is called symbolically.
     """
-    with _float32_policy():
+    with default_precision("float32"):
         names = sorted({name for name, _ in parts})
         shape = _image_shape(networks[names[0]], image_shape)
         twins = {name: _float32_twin(networks[name], shape) for name in names}
@@ -121,16 +121,6 @@ def _float32_twin(network, shape):
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
     return twin
-
-
-@contextlib.contextmanager
-def _float32_policy():
-    kept = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(kept)
 
 
 def _in_float32(config):

@@ -21,16 +21,23 @@ class NonFiniteGuard(keras.callbacks.Callback):
     `OnlineDistiller.fit` puts it first.
 
     Raises:
-        NonFiniteLossError: Names epoch, step and term.
+        NonFiniteLossError: Names epoch, step (or the steps of one call) and
+            term.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
+    def on_train_batch_begin(self, batch, logs=None):
+        self.first_step = batch + 1
+
     def on_train_batch_end(self, batch, logs=None):
         # Logs are running means of the epoch: the first non-finite value
         # makes the mean non-finite at that very step.
-        self._check(logs, "loss", f"step {batch + 1}")
+        steps = steps_done(batch, self.params)
+        several = steps > self.first_step
+        place = f"steps {self.first_step} to {steps}"
+        self._check(logs, "loss", place if several else f"step {steps}")
 
     def on_epoch_end(self, epoch, logs=None):
         # The last update of an epoch is seen by validation first.
@@ -50,3 +57,14 @@ class NonFiniteGuard(keras.callbacks.Callback):
             "the learning rate, or check that all labels are classes; the "
             "last complete checkpoint is kept."
         )
+
+
+def steps_done(batch, params):
+    """Returns the number of an epoch's steps that are done.
+
+    Args:
+        batch: What Keras calls the last step of a call, from 0; it may lie
+            beyond the last step of the epoch, if a call takes several.
+        params: Parameters of the callback; steps may be unknown.
+    """
+    return min(batch + 1, params.get("steps") or batch + 1)

@@ -1,5 +1,6 @@
 """OnlineDistiller: the Keras model that users compile and fit."""
 
+import contextlib
 import string
 
 import keras
@@ -11,6 +12,7 @@ from keras_css.errors import unknown_name
 from keras_css.evaluation.students import KINDS
 from keras_css.evaluation.students import choose_student
 from keras_css.evaluation.students import students_of
+from keras_css.precision import scaling_loss
 from keras_css.students import cut_student
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
@@ -71,7 +73,8 @@ class OnlineDistiller(TrainStep, keras.Model):
         mixing=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Draws of augmentation must not be rounded to half precision.
+        super().__init__(autocast=False, **kwargs)
         networks = list(networks)
         if len({id(network) for network in networks}) != len(networks):
             raise UserError(
@@ -193,15 +196,30 @@ class OnlineDistiller(TrainStep, keras.Model):
 
         Args:
             optimizer: A Keras optimizer or its name; default
-                `SGD(0.1, momentum=0.9, weight_decay=5e-4)`.
+                `SGD(0.1, momentum=0.9, weight_decay=5e-4)`. If a network is
+                in `"mixed_float16"`, a `LossScaleOptimizer` goes round it.
             run_eagerly: As in `keras.Model.compile`.
-            steps_per_execution: As in `keras.Model.compile`.
+            steps_per_execution: Steps that training and evaluation take
+                between two calls of callbacks, on JAX with an accelerator
+                and on TensorFlow in one compiled call. Weights and metrics
+                are the same as with 1.
             jit_compile: As in `keras.Model.compile`; "auto" leaves XLA out on
                 TensorFlow without a GPU.
-            auto_scale_loss: As in `keras.Model.compile`.
+            auto_scale_loss: Whether to wrap the optimizer if needed.
+
+        Raises:
+            UserError: If `steps_per_execution` is out of range.
         """
+        if steps_per_execution < 1:
+            raise UserError(
+                "steps_per_execution must be at least 1. "
+                f"Received: steps_per_execution={steps_per_execution}"
+            )
         if optimizer is None:
             optimizer = SGD(0.1, momentum=0.9, weight_decay=5e-4)
+        policies = {network.dtype_policy.name for network in self.networks}
+        if auto_scale_loss and "mixed_float16" in policies:
+            optimizer = scaling_loss(optimizer)
         self._jit_compile_asked = jit_compile
         if jit_compile == "auto":
             jit_compile = self.default_jit_compile
@@ -210,7 +228,7 @@ class OnlineDistiller(TrainStep, keras.Model):
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
-            auto_scale_loss=auto_scale_loss,
+            auto_scale_loss=False,
         )
 
     def fit(
@@ -311,7 +329,19 @@ class OnlineDistiller(TrainStep, keras.Model):
             Dict from network name to `{"logits", "features"}`, NumPy arrays.
         """
         self._check_and_build(x, None, what="prediction")
-        return super().predict(x, **kwargs)
+        # One step a call: outputs leave the device after each, and TensorFlow
+        # would trace every step of a call for itself.
+        with self.one_step_a_call():
+            return super().predict(x, **kwargs)
+
+    @contextlib.contextmanager
+    def one_step_a_call(self):
+        """While it lasts, `steps_per_execution` is 1."""
+        steps, self.steps_per_execution = self.steps_per_execution, 1
+        try:
+            yield
+        finally:
+            self.steps_per_execution = steps
 
     def student(self, name="best", image_shape=None):
         """Cuts a student out: an ordinary float32 Keras model.

@@ -6,6 +6,8 @@ import time
 
 import keras
 
+from keras_css.training.callbacks import steps_done
+
 
 class ProgressLine(keras.callbacks.Callback):
     """Shows steps, loss and accuracies on a line that fits the terminal.
@@ -66,7 +68,8 @@ class ProgressLine(keras.callbacks.Callback):
         if not self.live:
             return
         steps = self.params.get("steps")
-        place = f"step {batch + 1}" + (f"/{steps}" if steps else "")
+        done = steps_done(batch, self.params)
+        place = f"step {done}" + (f"/{steps}" if steps else "")
         line = f"{self.title}  {place}  {describe(logs or {})}"
         width = shutil.get_terminal_size().columns - 1
         self.stream.write("\r" + line[:width].ljust(width))

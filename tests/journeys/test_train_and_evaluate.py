@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from npz_file import npz
 from quick_run import QUICK
+from quick_run import forget_after_epoch
 from quick_run import only_run
 
 from keras_css.runs.evaluate import load_keras
@@ -189,18 +190,6 @@ def test_the_same_seed_repeats_exactly(trained, command):
     expected, found = final_weights(first), final_weights(second)
     for key, value in expected.items():
         np.testing.assert_array_equal(found[key], value)
-
-
-def forget_after_epoch(run, epoch):
-    """Leaves a run as if it had been killed right after an epoch."""
-    (run / "result.json").unlink()
-    state = json.loads((run / "checkpoints/state.json").read_text())
-    kept = [e for e in state["epochs"] if e["epoch"] <= epoch]
-    assert kept, "the checkpoint of that epoch is gone"
-    if state["selected"]["epoch"] > epoch:
-        state["selected"] = {**kept[-1], "accuracy": 0.0}
-    state["epochs"] = kept
-    (run / "checkpoints/state.json").write_text(json.dumps(state))
 
 
 @pytest.mark.once

@@ -3,11 +3,18 @@
 import jax
 import keras
 
+from keras_css.training.train_step.jax_loop import StepLoop
+
 
 class TrainStep:
     """Adds `train_step` and `test_step` to a `keras.Model` on JAX."""
 
     default_jit_compile = "auto"
+
+    @property
+    def on_accelerator(self):
+        """Whether steps run on something else than the processor."""
+        return jax.default_backend() != "cpu"
 
     def train_step(self, state, data):
         weights, fixed, optimizer_state, metrics = state
@@ -51,6 +58,18 @@ class TrainStep:
             logs = self.compute_metrics(x, y, outputs, sample_weight)
         metrics = _current(scope, self.metrics_variables)
         return logs, (weights, fixed, metrics)
+
+    def _make_function(self, step_function, concatenate_outputs=False):
+        # On a processor XLA runs the body of a loop at half the speed of the
+        # same step outside, and rounds it differently.
+        several = self.steps_per_execution > 1 and self.on_accelerator
+        if concatenate_outputs or not several or not self.jit_compile:
+            return super()._make_function(step_function, concatenate_outputs)
+        return StepLoop(step_function, self.steps_per_execution, self._logs_of)
+
+    def _logs_of(self, metrics):
+        with keras.StatelessScope(zip(self.metrics_variables, metrics)):
+            return self.get_metrics_result()
 
     def _scope(self, weights, fixed, metrics):
         """Returns a scope in which all variables have these values."""

@@ -8,9 +8,14 @@ class TrainStep:
     """Adds `train_step` to a `keras.Model` on the TensorFlow backend."""
 
     @property
+    def on_accelerator(self):
+        """Whether steps run on something else than the processor."""
+        return bool(tf.config.list_physical_devices("GPU"))
+
+    @property
     def default_jit_compile(self):
         """On a processor XLA runs the step slower and takes long to begin."""
-        return "auto" if tf.config.list_physical_devices("GPU") else False
+        return "auto" if self.on_accelerator else False
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

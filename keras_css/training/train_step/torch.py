@@ -1,13 +1,25 @@
 """The training step on PyTorch."""
 
+import contextlib
+import warnings
+
 import keras
 import torch
 
 
 class TrainStep:
-    """Adds `train_step` to a `keras.Model` on the PyTorch backend."""
+    """Adds `train_step` to a `keras.Model` on the PyTorch backend.
+
+    Keras takes one step a call there. Several save what is done after a call:
+    reading the metrics makes the host wait for the device.
+    """
 
     default_jit_compile = "auto"
+
+    @property
+    def on_accelerator(self):
+        """Whether steps run on something else than the processor."""
+        return self.epoch.value.device.type != "cpu"
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -22,3 +34,47 @@ class TrainStep:
             self.method.after_step(self.named_networks)
             self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             return self.compute_metrics(x, y, outputs, sample_weight)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            with self.one_step_a_call():
+                super().make_train_function(force)
+            self.train_function = _on_each(self.train_function)
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            with self.one_step_a_call():
+                super().make_test_function(force)
+            self.test_function = _on_each(self.test_function)
+
+    def make_predict_function(self, force=False):
+        with self.one_step_a_call():
+            super().make_predict_function(force)
+
+    def fit(self, *args, **kwargs):
+        with _last_call_may_be_short(self.steps_per_execution):
+            return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        with _last_call_may_be_short(self.steps_per_execution):
+            return super().evaluate(*args, **kwargs)
+
+
+def _on_each(step):
+    """Returns a function from a list of batches to the logs of the last."""
+
+    def steps(batches):
+        for batch in batches:
+            logs = step([batch])
+        return logs
+
+    return steps
+
+
+@contextlib.contextmanager
+def _last_call_may_be_short(steps):
+    """Keras warns when an epoch's last call has fewer batches than others."""
+    with warnings.catch_warnings():
+        if steps > 1:
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+        yield
