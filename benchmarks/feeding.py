@@ -74,8 +74,8 @@ def measure_resident(path):
 
     data = load_dataset("npz", str(path), feeding="resident")
     augmentation = Augmentation([PadAndCrop(4), HorizontalFlip()])
-    views = TrainingViews(augmentation, False, None)
-    batches = TrainingBatches(data.train, BATCH, 0, views.num_draws(2), True)
+    views = TrainingViews(["network"], augmentation, False, None)
+    batches = TrainingBatches(data.train, BATCH, 0, views.num_draws, True)
     views.resident = batches.resident
 
     def step(x):

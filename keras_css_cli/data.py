@@ -88,14 +88,17 @@ def _preview():
     rows = np.random.default_rng(FLAGS.seed).permutation(len(dataset.train))
     images = dataset.train.images[np.sort(rows[:ROWS])]
     views = TrainingViews(
-        build_augmentation(config, dataset), False, build_mixing(config)
+        ["network"],
+        build_augmentation(config, dataset),
+        each_has_own=False,
+        mixing=build_mixing(config),
     )
 
     def change(images, draws):
         batch = {"images": images, "draws": draws}
-        return views.take(batch, ["network"], training=True)["network"]
+        return views.take(batch, training=True)["network"]
 
-    draws = views.num_draws(1)
+    draws = views.num_draws
     write_atomically(
         out, lambda part: draw_sheet(part, images, change, draws, FLAGS.seed)
     )

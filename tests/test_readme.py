@@ -76,7 +76,7 @@ def test_the_document_on_extending_holds(tmp_path):
     for block in python_blocks("docs/extending.md"):
         exec(compile(block, "docs/extending.md", "exec"), names)
     distiller = tiny.cohort(
-        names["TeachTheSecond"](), transformation=names["ShiftRight"]()
+        names["FirstTeaches"](), transformation=names["ShiftRight"]()
     )
     x, y = tiny.images(16)
     history = distiller.fit(x, y, batch_size=8, epochs=2, verbose=0).history

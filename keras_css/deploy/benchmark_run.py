@@ -7,7 +7,6 @@ from keras_css.deploy.timing import FileRunner
 from keras_css.deploy.timing import paired_latencies
 from keras_css.errors import UserError
 from keras_css.evaluation.figures import draw_accuracy_latency
-from keras_css.runs.config import RunConfig
 from keras_css.runs.evaluate import load_cohort
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.folder import write_atomically
@@ -139,11 +138,8 @@ def _exports(folder, say):
 
 def _keras_student(folder, metadata, say):
     """Returns the Keras student that a file of a run was made of, or None."""
-    stored = folder.read_json(folder.config)
     try:
-        config = RunConfig.from_json(stored["config"])
-        distiller = load_cohort(folder, config)
-        distiller.build((None, *metadata["image_shape"]))
+        distiller = load_cohort(folder)
         return distiller.student(metadata.get("student"))
     except (UserError, KeyError) as error:
         say(f"no comparison with Keras: {error}")

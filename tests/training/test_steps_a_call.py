@@ -58,7 +58,7 @@ def train(steps_a_call):
         Split(pixels, y),
         8,
         seed=0,
-        num_draws=distiller.views.num_draws(2),
+        num_draws=distiller.views.num_draws,
         resident=True,
     )
     # Two batches of five images and one of three.
