@@ -10,9 +10,6 @@ from keras import ops
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
-from keras_css.methods.losses import batch_mean
-from keras_css.methods.losses import cross_entropy
-from keras_css.supervision import branch_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -57,8 +54,7 @@ class CLILR(RampedDistillation):
         for name, output in outputs.items():
             z = output["logits"]
             n = z.shape[2]
-            targets = branch_labels(labels, z, self.num_classes)
-            ce = n * batch_mean(cross_entropy(z, targets), sample_weight)
+            ce = self.supervised(z, labels, sample_weight)
             others = (ops.sum(z, axis=2, keepdims=True) - z) / (n - 1)
             kd = n * self.taught(others, z, sample_weight)
             terms |= {f"{name}/ce": ce, f"{name}/kd": kd}

@@ -6,9 +6,11 @@ from keras import ops
 
 from keras_css.errors import UserError
 from keras_css.methods.losses import batch_mean
+from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import ramp_up
 from keras_css.methods.method import Method
+from keras_css.supervision import branch_labels
 
 # A cohort of one network whose plain branches are the peers.
 PLAIN_BRANCHES = {
@@ -49,6 +51,18 @@ class Distillation(Method):
     def ramp_up(self, epoch):
         """Returns w(e), the weight of what is taught."""
         return ramp_up(epoch, self.ramp_up_epochs)
+
+    def supervised(self, logits, labels, sample_weight=None):
+        """Returns the sum over branches of CE, a mean over the batch.
+
+        Args:
+            logits: Tensor `(B, K, n)`.
+            labels: Integer tensor `(B,)`, classes in [0, C).
+            sample_weight: As in `batch_mean`.
+        """
+        targets = branch_labels(labels, logits, self.num_classes)
+        values = cross_entropy(logits, targets)
+        return logits.shape[2] * batch_mean(values, sample_weight)
 
     def taught(self, target, logits, sample_weight=None, epsilon=0.0):
         """Returns T^2 KL(target || logits), a mean over batch and branches.

@@ -7,9 +7,6 @@ import keras
 
 from keras_css.methods.distillation import Distillation
 from keras_css.methods.distillation import check_plain
-from keras_css.methods.losses import batch_mean
-from keras_css.methods.losses import cross_entropy
-from keras_css.supervision import branch_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -41,8 +38,7 @@ class DML(Distillation):
         weight = self.ramp_up(epoch)
         terms, total = {}, 0.0
         for name, z in logits.items():
-            targets = branch_labels(labels, z, self.num_classes)
-            ce = batch_mean(cross_entropy(z, targets), sample_weight)
+            ce = self.supervised(z, labels, sample_weight)
             from_others = [
                 self.taught(other, z, sample_weight)
                 for peer, other in logits.items()

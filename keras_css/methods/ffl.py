@@ -12,11 +12,8 @@ from keras_css.errors import UserError
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
-from keras_css.methods.losses import batch_mean
-from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
-from keras_css.supervision import branch_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -89,9 +86,8 @@ class FFL(RampedDistillation):
         for name, output in outputs.items():
             z, fused = output["logits"], output["fused"]
             n = z.shape[2]
-            targets = branch_labels(labels, z, self.num_classes)
-            ce = n * batch_mean(cross_entropy(z, targets), sample_weight)
-            ce_fused = plain_cross_entropy(fused, targets[:, 0], sample_weight)
+            ce = self.supervised(z, labels, sample_weight)
+            ce_fused = plain_cross_entropy(fused, labels, sample_weight)
             kd = n * self.taught(fused, z, sample_weight)
             kd_fused = self.taught(ops.mean(z, axis=2), fused, sample_weight)
             terms |= {

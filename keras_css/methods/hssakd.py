@@ -13,7 +13,6 @@ from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.networks.head import LinearHead
-from keras_css.supervision import branch_labels
 
 ROTATIONS = 4
 
@@ -97,8 +96,7 @@ class HSSAKD(Distillation):
         for name, output in outputs.items():
             z, aux = output["logits"], output["auxiliary"]
             places = aux.shape[2]
-            targets = branch_labels(labels, z, self.num_classes)
-            ce = batch_mean(cross_entropy(z, targets), sample_weight)
+            ce = self.supervised(z, labels, sample_weight)
             own = ops.repeat(joint[:, None], places, axis=1)
             ce_aux = places * batch_mean(cross_entropy(aux, own), joint_weight)
             kd, kd_aux = [], []

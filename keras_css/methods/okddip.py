@@ -12,11 +12,9 @@ from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import batch_mean
-from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
-from keras_css.supervision import branch_labels
 
 # Features are D wide, queries and keys D / 8.
 REDUCTION = 8
@@ -110,14 +108,13 @@ class OKDDip(RampedDistillation):
             targets = ops.stop_gradient(targets)
             consensus = ops.stop_gradient(consensus)
         m = peers.shape[2]
-        own = branch_labels(labels, peers, self.num_classes)
 
         def divergence(target, z):
             kl = kl_divergence(target, z, self.temperature, self.target_epsilon)
             return self.temperature**2 * batch_mean(kl, sample_weight)
 
-        ce = m * batch_mean(cross_entropy(peers, own), sample_weight)
-        ce_leader = plain_cross_entropy(leader, own[:, 0], sample_weight)
+        ce = self.supervised(peers, labels, sample_weight)
+        ce_leader = plain_cross_entropy(leader, labels, sample_weight)
         kd = m * divergence(targets, peers)
         kd_leader = divergence(consensus, leader)
         return {

@@ -11,11 +11,8 @@ from keras_css.backbones.batch_norm import BatchNorm
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
-from keras_css.methods.losses import batch_mean
-from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
-from keras_css.supervision import branch_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -79,11 +76,8 @@ class ONE(RampedDistillation):
         for name, output in outputs.items():
             z, teacher = output["logits"], output["teacher"]
             n = z.shape[2]
-            targets = branch_labels(labels, z, self.num_classes)
-            ce = n * batch_mean(cross_entropy(z, targets), sample_weight)
-            ce_teacher = plain_cross_entropy(
-                teacher, targets[:, 0], sample_weight
-            )
+            ce = self.supervised(z, labels, sample_weight)
+            ce_teacher = plain_cross_entropy(teacher, labels, sample_weight)
             kd = n * self.taught(teacher, z, sample_weight, self.target_epsilon)
             terms |= {
                 f"{name}/ce": ce,

@@ -11,11 +11,8 @@ from keras_css.methods.averaging import AveragedCopies
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
-from keras_css.methods.losses import batch_mean
-from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
-from keras_css.supervision import branch_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -101,9 +98,8 @@ class PCL(RampedDistillation):
         for name, average in zip(self.branch_counts, self.own_networks):
             z, fused = outputs[name]["logits"], outputs[name]["fused"]
             n = z.shape[2]
-            targets = branch_labels(labels, z, self.num_classes)
-            ce = n * batch_mean(cross_entropy(z, targets), sample_weight)
-            ce_fused = plain_cross_entropy(fused, targets[:, 0], sample_weight)
+            ce = self.supervised(z, labels, sample_weight)
+            ce_fused = plain_cross_entropy(fused, labels, sample_weight)
             kd_fused = n * self.taught(fused, z, sample_weight)
             teachers = outputs[average]["logits"]
             # Peer i with the teacher of every other peer: shifts by k.
