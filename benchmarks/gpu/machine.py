@@ -24,10 +24,18 @@ KERAS = (
 NEEDS = {
     "correctness": (*KERAS, "pytest", "pluggy", "iniconfig"),
     "yardstick": KERAS,
-    "recipe": (*KERAS, "pillow"),
+    "recipe": (
+        *(*KERAS, "pillow", "scipy"),
+        *("scikit-learn", "joblib", "narwhals", "threadpoolctl"),
+    ),
     "onnx": (*KERAS, "cloudpickle", "loky", "onnx", "onnxruntime"),
 }
-MODULES = {"absl-py": "absl", "markdown-it-py": "markdown_it", "pillow": "PIL"}
+MODULES = {
+    "absl-py": "absl",
+    "markdown-it-py": "markdown_it",
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+}
 FIND = (
     "import importlib.util, sys\n"
     "print(*[m for m in sys.argv[1:] if not importlib.util.find_spec(m)])"

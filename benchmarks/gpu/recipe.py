@@ -35,7 +35,7 @@ TINY = {
     "network_a": "resnet8",
     "network_b": "resnet8",
     "branches": 2,
-    "epochs": 4,
+    "epochs": 8,
     "batch_size": 8,
 }
 # Said where this version of the command knows them.
@@ -43,6 +43,8 @@ MAYBE = {"precision": "mixed_bfloat16"}
 # A training takes notice of an interrupt between two steps.
 ENDING_SECONDS = 20
 MOVABLE_MEGABYTES = 16
+# By the command itself, by Python before it began, by force.
+INTERRUPTED = (130, -signal.SIGINT, -signal.SIGKILL)
 
 
 def run(call, report):
@@ -124,7 +126,7 @@ def train(command, folder, must_end):
     """Runs a training until it ends or has to.
 
     Returns:
-        Its exit code, None if it was interrupted.
+        Its exit code, None if it was interrupted before its end.
     """
     print(" ".join(command), flush=True)
     process = subprocess.Popen(command, cwd=folder)
@@ -136,9 +138,10 @@ def train(command, folder, must_end):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            return None
+            break
         time.sleep(0.1)
-    return process.returncode
+    code = process.returncode
+    return None if code in INTERRUPTED else code
 
 
 def epochs_done(run_dir):
@@ -164,6 +167,8 @@ def tell(run_dir, epochs, slices):
     # The first epoch holds the compilation.
     usual = statistics.median(seconds[1:] or seconds)
     pace = f"{usual:.2f} s an epoch"
+    if len(seconds) == 1:
+        pace += ", compilation included"
     if (run_dir / "result.json").exists():
         result = json.loads((run_dir / "result.json").read_text("utf-8"))
         best = result["best_student"]

@@ -62,7 +62,7 @@ def why_not(provider, student, call):
 
 def measure(path, provider, call):
     """Returns outcome and line of the benchmark of a file."""
-    pace = ("--seconds", "0.01", "--batch_sizes", "1") if call.dry_run else ()
+    pace = ("--seconds=0.01", "--batch_sizes=1") if call.dry_run else ()
     done = subprocess.run(
         [
             *(sys.executable, str(ROOT / "export" / "benchmark.py"), str(path)),
