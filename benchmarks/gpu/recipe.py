@@ -8,7 +8,6 @@ import csv
 import json
 import os
 import pathlib
-import re
 import signal
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ RECIPE = {
     "branches": 3,
     "epochs": 300,
     "batch_size": 128,
+    "precision": "mixed_bfloat16",
 }
 TINY = {
     "dataset": "npz",
@@ -38,8 +38,6 @@ TINY = {
     "epochs": 8,
     "batch_size": 8,
 }
-# Said where this version of the command knows them.
-MAYBE = {"precision": "mixed_bfloat16"}
 # A training takes notice of an interrupt between two steps.
 ENDING_SECONDS = 20
 MOVABLE_MEGABYTES = 16
@@ -110,15 +108,7 @@ def train_command(run_dir, recipe):
     command = [sys.executable, str(ROOT / "scripts" / "train.py")]
     if (run_dir / "config.json").exists():
         return [*command, "--run_dir", run_dir.name, "--resume"]
-    usage = subprocess.run(
-        [*command, "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    known = {
-        name: value
-        for name, value in MAYBE.items()
-        if re.search(rf"^ *--{name}\b", usage, re.MULTILINE)
-    }
-    flags = {**recipe, **known, "run_dir": run_dir.name}
+    flags = {**recipe, "run_dir": run_dir.name}
     return [*command, *(f"--{name}={value}" for name, value in flags.items())]
 
 

@@ -85,6 +85,7 @@ class Ours:
         import keras_css
         from keras_css.data.batches import TrainingBatches
         from keras_css.data.dataset import Split
+        from keras_css.training.steps_per_call import decide_steps_per_call
 
         self.backend = contender.backend
         if contender.precision == "bfloat16":
@@ -104,10 +105,19 @@ class Ours:
         self.distiller = keras_css.OnlineDistiller(
             networks, method="css" if len(networks) > 1 else "independent"
         )
-        self.distiller.compile(
-            keras_css.SGD(0.1, momentum=0.9, weight_decay=5e-4)
-        )
         self.images, self.labels = images_of(case)
+        self.batches = TrainingBatches(
+            Split(self.images, self.labels),
+            case.batch_size,
+            seed=0,
+            resident=True,
+        )
+        self.distiller.compile(
+            keras_css.SGD(0.1, momentum=0.9, weight_decay=5e-4),
+            steps_per_execution=decide_steps_per_call(
+                None, self.distiller, self.batches
+            ),
+        )
         self.distiller.build((None, *self.images.shape[1:]))
         self.case = case
         start = folder / "start.weights.h5"
@@ -118,12 +128,6 @@ class Ours:
 
             self.distiller.save_weights(start)
             np.savez(folder / "start.npz", **plain_weights(self.distiller))
-        self.batches = TrainingBatches(
-            Split(self.images, self.labels),
-            case.batch_size,
-            seed=0,
-            resident=True,
-        )
 
     def first_losses(self):
         size = self.case.batch_size
