@@ -423,6 +423,8 @@ class OnlineDistiller(TrainStep, keras.Model):
 
     def get_compile_config(self):
         config = super().get_compile_config()
+        if not self.compiled:
+            return config
         for fixed in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             config.pop(fixed, None)
         # What suits this backend may not suit the one that loads it.
