@@ -165,7 +165,8 @@ def tell(run_dir, epochs, slices):
         spent = sum(part["seconds"] for part in slices) / 60
         return DONE, (
             f"{epochs} epochs in {spent:.1f} min, starts included, and "
-            f"{len(slices)} slices; {pace}; {best}: accuracy "
+            f"{len(slices)} slice{'s' * (len(slices) > 1)}; {pace}; "
+            f"{best}: accuracy "
             f"{result['validation'][best]:.4f} on validation, "
             f"{result['test'][best]:.4f} on test"
         )
