@@ -8,6 +8,7 @@ import sys
 
 from absl import flags
 
+from keras_css_runtime.environment import set_up_jax
 from keras_css_runtime.environment import set_up_tensorflow
 from keras_css_runtime.errors import FailedCellsError
 from keras_css_runtime.errors import ProofError
@@ -91,6 +92,7 @@ def use_backend(name):
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     set_up_tensorflow()
+    set_up_jax()
     kind = "backend"
     if not name:
         name = os.environ.get("KERAS_BACKEND")

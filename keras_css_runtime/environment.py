@@ -1,5 +1,6 @@
-"""The machine: what it is, what is installed, how backends share it."""
+"""The machine: what it is and has, how backends are set up for it."""
 
+import hashlib
 import importlib.metadata
 import os
 import pathlib
@@ -92,3 +93,38 @@ def share_of_machine(jobs):
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / jobs:.2f}",
     }
+
+
+def set_up_jax():
+    """Lets JAX keep compiled programs across runs; before JAX is imported.
+
+    They are made for one processor, so each kind has a folder of its own in
+    the user's cache. Does nothing if `JAX_COMPILATION_CACHE_DIR` is set (empty
+    for none) or the folder cannot be made.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    try:
+        home = (
+            os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        )
+        folder = pathlib.Path(home, "keras_css", "jax", _kind_of_processor())
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+
+
+def _kind_of_processor():
+    """Returns a name for what a processor can do."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        told = [
+            line
+            for line in lines
+            if line.startswith(("model name", "flags", "Features", "CPU part"))
+        ]
+    except OSError:
+        told = [platform.node()]
+    text = "\n".join([platform.machine(), *sorted(set(told))])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

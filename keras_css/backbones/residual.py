@@ -9,13 +9,7 @@ import keras
 from keras_css.backbones.batch_norm import BatchNorm
 from keras_css.backbones.kernels import conv_norm
 from keras_css.errors import UserError
-
-
-def kaiming_normal_fan_out():
-    """Returns N(0, sqrt(2 / fan_out)), fan_out = kernel area * filters."""
-    return keras.initializers.VarianceScaling(
-        2.0, mode="fan_out", distribution="untruncated_normal"
-    )
+from keras_css.initial_weights import KaimingNormal
 
 
 def convolution(filters, kernel_size, stride=1, name=None):
@@ -26,7 +20,7 @@ def convolution(filters, kernel_size, stride=1, name=None):
         strides=stride,
         padding="same" if stride == 1 else "valid",
         use_bias=False,
-        kernel_initializer=kaiming_normal_fan_out(),
+        kernel_initializer=KaimingNormal(),
         data_format="channels_last",
         name=name,
     )

@@ -4,6 +4,8 @@ import math
 
 import keras
 
+from keras_css.initial_weights import Uniform
+
 
 @keras.saving.register_keras_serializable(package="keras_css")
 class LinearHead(keras.layers.Dense):
@@ -14,8 +16,6 @@ class LinearHead(keras.layers.Dense):
 
     def build(self, input_shape):
         bound = 1.0 / math.sqrt(input_shape[-1])
-        self.kernel_initializer = keras.initializers.RandomUniform(
-            -bound, bound
-        )
-        self.bias_initializer = keras.initializers.RandomUniform(-bound, bound)
+        self.kernel_initializer = Uniform(bound)
+        self.bias_initializer = Uniform(bound)
         super().build(input_shape)

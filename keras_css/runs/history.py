@@ -30,16 +30,6 @@ class History(keras.callbacks.Callback):
         self.rows = read_history(folder.history)[:epochs_done]
         self.writer = None
 
-    def on_train_begin(self, logs=None):
-        # Imported here: it imports PyTorch where that is installed.
-        try:
-            from tensorboardX import SummaryWriter
-        except ModuleNotFoundError:
-            return
-        self.writer = SummaryWriter(
-            str(self.folder.logs), purge_step=len(self.rows) + 1
-        )
-
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
         # After the epoch, the optimizer's rate is already the next one's.
@@ -57,18 +47,27 @@ class History(keras.callbacks.Callback):
             }
         )
         write_atomically(self.folder.history, self._write)
-        if self.writer is not None:
-            self._log(self.rows[-1])
+        self._write_to_tensorboard(epoch)
 
     def on_train_end(self, logs=None):
         if self.writer is not None:
             self.writer.close()
 
-    def _log(self, row):
-        for name, value in row.items():
+    def _write_to_tensorboard(self, epoch):
+        if self.writer is None:
+            # Imported here, after the first epoch: it imports PyTorch where
+            # that is installed.
+            try:
+                from tensorboardX import SummaryWriter
+            except ModuleNotFoundError:
+                return
+            self.writer = SummaryWriter(
+                str(self.folder.logs), purge_step=epoch + 1
+            )
+        for name, value in self.rows[-1].items():
             if name != "epoch":
                 tag = _tensorboard_tag(name)
-                self.writer.add_scalar(tag, value, row["epoch"])
+                self.writer.add_scalar(tag, value, epoch + 1)
         self.writer.flush()
 
     def _write(self, path):

@@ -51,6 +51,7 @@ def cut_student(networks, parts, image_shape=None):
         twins = {name: _float32_twin(networks[name], shape) for name in names}
         _name_apart(twins)
         student = fold_batch_norm(_assemble(twins, parts, shape))
+        _forget_initializers(student)
         # In mixed precision the networks themselves round too coarsely.
         exact = {
             name: networks[name] if _is_float32(networks[name]) else twin
@@ -99,6 +100,13 @@ def expand(layer, features):
     return layer.call(
         features, **({"training": False} if takes_training else {})
     )
+
+
+def _forget_initializers(student):
+    """Its weights are there; ours would be needed to load it."""
+    for layer in student.layers:
+        for name in [n for n in vars(layer) if n.endswith("_initializer")]:
+            setattr(layer, name, keras.initializers.Zeros())
 
 
 def _image_shape(network, image_shape):

@@ -79,6 +79,7 @@ def call(tmp_path, monkeypatch, capsys):
     What it returns is the exit code, standard output and standard error.
     """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
 
     def run(command, *flags):
         # Two commands have flags of the same name: each begins without any.

@@ -84,6 +84,15 @@ def test_a_student_does_not_share_weights_with_the_cohort(cohort):
         np.testing.assert_array_equal(old, keras.ops.convert_to_numpy(variable))
 
 
+def test_a_student_of_our_backbones_knows_nothing_of_keras_css():
+    network = keras_css.MultiBranchNetwork(
+        "resnet8", 4, num_branches=1, transformation="none"
+    )
+    distiller = keras_css.OnlineDistiller([network], "independent")
+    distiller.build((None, 16, 16, 1))
+    assert "keras_css" not in distiller.student("network_a").to_json()
+
+
 @pytest.mark.once
 def test_a_saved_student_loads_where_keras_css_is_not(cohort, tmp_path):
     x, _ = tiny.images(6, seed=3)

@@ -1,0 +1,47 @@
+"""Where JAX keeps its programs across runs."""
+
+import os
+
+import pytest
+
+from keras_css_runtime.environment import set_up_jax
+
+VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture
+def kept_in(tmp_path, monkeypatch):
+    """Returns `kept_in(cache)`: the folder, or None, for a user's cache."""
+
+    def set_up(cache, wanted=None):
+        # Set first, so that it is as before after the test.
+        monkeypatch.setenv(VARIABLE, wanted or "")
+        if wanted is None:
+            monkeypatch.delenv(VARIABLE)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        set_up_jax()
+        return os.environ.get(VARIABLE)
+
+    return set_up
+
+
+def test_programs_are_kept_in_the_users_cache_for_each_processor(
+    kept_in, tmp_path
+):
+    folder = kept_in(tmp_path / "cache")
+    assert os.path.isdir(folder)
+    place, processor = os.path.split(folder)
+    assert place == str(tmp_path / "cache" / "keras_css" / "jax")
+    assert len(processor) == 16
+    assert kept_in(tmp_path / "cache") == folder
+
+
+def test_what_the_user_says_stays(kept_in, tmp_path):
+    assert kept_in(tmp_path, "elsewhere") == "elsewhere"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_none(kept_in, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert kept_in(tmp_path / "file") is None
