@@ -9,6 +9,7 @@ from keras import ops
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods.averaging import AveragedCopies
+from keras_css.methods.averaging import check_decay
 from keras_css.methods.distillation import Distillation
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
@@ -80,6 +81,17 @@ class CSS(Distillation):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
         if variant not in VARIANTS:
             raise unknown_name("variant of CSS", variant, VARIANTS)
+        if not main_branch and (joint_weight != 1 or joint_decay_epochs):
+            raise UserError(
+                "joint_weight and joint_decay_epochs weigh the joint branches "
+                "against a main branch: they need main_branch=True."
+            )
+        if not (joint_weight >= 0 and joint_decay_epochs >= 0):
+            raise UserError(
+                "joint_weight and joint_decay_epochs must be at least 0. "
+                f"Received: {joint_weight} and {joint_decay_epochs}"
+            )
+        check_decay("average_decay", average_decay)
         self.variant = variant
         self.utility_scores = utility_scores
         self.main_branch = main_branch

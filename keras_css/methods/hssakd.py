@@ -62,6 +62,10 @@ class HSSAKD(Distillation):
             for place in range(1, counts[0])
         ]
 
+    def begin(self, networks):
+        for network in networks.values():
+            check_square(network.image_shape)
+
     def call_networks(self, networks, views, training=None):
         outputs = {}
         places = len(self.auxiliaries) // len(networks)
@@ -118,17 +122,21 @@ class HSSAKD(Distillation):
         return {**terms, "loss": total}
 
 
-def rotated(images):
-    """Returns the images turned by 0, 90, 180 and 270 degrees, `(4 B, ...)`.
+def check_square(image_shape):
+    """Raises `UserError` unless `(H, W, channels)` can be turned by 90 degrees.
 
-    Raises:
-        UserError: If they are not square.
+    Networks for images of any size are taken as they are.
     """
-    if images.shape[1] != images.shape[2]:
+    height, width = image_shape[:2]
+    if None not in (height, width) and height != width:
         raise UserError(
             "HSSAKD turns images by 90 degrees: they must be square, received "
-            f"{images.shape[1]}x{images.shape[2]}."
+            f"{height}x{width}."
         )
+
+
+def rotated(images):
+    """Returns the images turned by 0, 90, 180 and 270 degrees, `(4 B, ...)`."""
     turned = [ops.rot90(images, k, axes=(1, 2)) for k in range(ROTATIONS)]
     return ops.concatenate(turned, axis=0)
 
@@ -147,7 +155,11 @@ def stage_outputs(network, images, training):
     """Returns what each stage of a plain network puts out, in order."""
     x = network.prepared(images)
     maps = []
-    for stage in [*network.trunk.layers, *network.tails[0].layers[:-1]]:
+    for stage in network.trunk.layers:
+        x = stage(x, training=training)
+        maps.append(x)
+    x = network.seen(x, 0)
+    for stage in network.tails[0].layers[:-1]:
         x = stage(x, training=training)
         maps.append(x)
     return maps

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_css.errors import UserError
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.methods.method import Method
@@ -17,6 +18,14 @@ class Independent(Method):
     labels and transformations on the networks it is the ablation "supervision
     without distillation".
     """
+
+    def meet(self, networks):
+        super().meet(networks)
+        if self.main_branches:
+            raise UserError(
+                "Independent trains joint or plain branches, received a main "
+                f"branch in {', '.join(self.main_branches)}: leave it out."
+            )
 
     def compute_losses(
         self, outputs, labels, sample_weight=None, epoch=0.0, training=False

@@ -112,7 +112,9 @@ class KDCL(Distillation):
 
     def _estimate(self, z, labels, epoch):
         """Takes the last epoch's estimate into use, and goes on with this."""
-        begins = ops.cast(epoch > self.estimated_in, self.products.dtype)
+        begins = ops.cast(
+            ops.not_equal(epoch, self.estimated_in), self.products.dtype
+        )
         mean = self.products / ops.maximum(self.samples, 1.0)
         fresh = least_error_weights(mean)
         self.shares.assign(begins * fresh + (1.0 - begins) * self.shares)

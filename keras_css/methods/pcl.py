@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_css.methods.averaging import AveragedCopies
+from keras_css.methods.averaging import check_decay
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
@@ -44,6 +45,7 @@ class PCL(RampedDistillation):
         self, temperature=3.0, ramp_up_epochs=80, decay=0.999, **kwargs
     ):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
+        check_decay("decay", decay)
         self.decay = decay
         self.copies = None
         self.fusers = []

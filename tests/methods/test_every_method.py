@@ -11,23 +11,28 @@ from keras_css import export_onnx
 from keras_css.data.augmentation import Augmentation
 from keras_css.data.augmentation import PadAndCrop
 from keras_css.methods import CSS
+from keras_css.methods import KDCL
 from keras_css.methods import METHODS
 from keras_css.methods import PCL
 from keras_css.methods import OKDDip
 
 MAIN = "css with a main branch"
-NAMES = [*METHODS.names(), MAIN]
+LINEAR = "kdcl linear"
+GENERAL = "kdcl general"
+NAMES = [*METHODS.names(), MAIN, LINEAR, GENERAL]
 
 
-def cohort(name):
+def cohort(name, **options):
     """Returns a compiled cohort of tiny networks, as the method has it."""
     if name == MAIN:
         method = CSS(variant="detached", main_branch=True, average_decay=0.9)
+    elif name in (LINEAR, GENERAL):
+        method = KDCL(target=name.removeprefix("kdcl "))
     else:
         method = METHODS.get(name)()
     distiller = OnlineDistiller(
         [
-            tiny.network(**method.network_defaults)
+            tiny.network(**{**method.network_defaults, **options})
             for _ in range(method.cohort_size)
         ],
         method,
@@ -78,6 +83,36 @@ def test_trains_saves_goes_on_and_ships(name, tmp_path):
     )
     # The plain backbone, its BatchNorm folded: two convolutions and a head.
     assert student.count_params() == (9 + 1) * 8 + (72 + 1) * 6 + 7 * 4
+
+
+def test_averages_follow_the_steps_of_a_training():
+    """Steps 0 to 2 have d = 0, 1/2, 2/3: the mean of the weights so far."""
+    for name, student in ((MAIN, "ema_a"), ("pcl", "ema")):
+        distiller = cohort(name)
+        x, y = tiny.images(4)
+        seen = []
+        for _ in range(3):
+            distiller.train_on_batch(x, y)
+            head = distiller.networks[0].heads[0].kernel
+            seen.append(keras.ops.convert_to_numpy(head))
+        assert float(distiller.method.step.value) == 3
+        assert np.abs(seen[2] - seen[0]).max() > 0
+        copy = distiller.method.own_networks[student]
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(copy.heads[0].kernel),
+            np.mean(seen, axis=0),
+            atol=1e-6,
+        )
+
+
+def test_hssakd_ships_what_it_measures_under_a_transformation():
+    distiller = cohort("hssakd", transformation="corner_erase")
+    x, _ = tiny.images(4)
+    name = "network_a/branch_0"
+    expected = distiller.predict(x, verbose=0)[name]
+    student = distiller.student(name)
+    found = student.predict(x, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.once

@@ -136,9 +136,11 @@ CASES = {
             utility_scores=False,
             main_branch=True,
             joint_weight=0.5,
+            joint_decay_epochs=8,
         ),
         two(logits=(3 * C, 3), main=(C,)),
-        functools.partial(formulas.css_main, joint_weight=0.5),
+        # Epoch 2 of 8: three quarters are left.
+        functools.partial(formulas.css_main, joint_weight=0.5 * 0.75),
     ),
 }
 
