@@ -7,8 +7,10 @@ seeds or data sets may be named later; what is then not named is that of the
 calls before. The recipe stays, and its flags are given each time.
 
 --dataset may be a list here, and a set's own place may follow its name as
-name=path. A method is a name, or name:option=value+option=value. Flags on
-networks hold for all methods; without them each method has its own branches.
+name=path. A method is a name, or name:option=value+option=value. All networks
+of all methods have one backbone, --network_a or the data set's; each method has
+as many of them, and as many branches, as it has by default. (With --network_b
+and further ones, a cohort takes the backbones in turn.)
 
 Writes table.md, table.csv, results.json and figure.png into --out_dir, and the
 run folders under cells/. Examples:
@@ -147,6 +149,7 @@ def _environment():
 
 def _training(cell, backend):
     """Returns the command that trains a cell, or goes on with it."""
+    from keras_css.comparison.cell import cohort_of
     from keras_css.comparison.cell import split_dataset
     from keras_css.comparison.cell import split_method
 
@@ -157,11 +160,14 @@ def _training(cell, backend):
         return command
     method, options = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
+    named = [FLAGS[name].value for name in recipe_flags.NETWORKS]
+    networks = cohort_of(cell, [n for n in named if n and n != "none"])
     given = [
         FLAGS[name].serialize()
         for name in recipe_flags.NAMES
-        if name != "dataset" and FLAGS[name].present
+        if name not in ("dataset", *networks) and FLAGS[name].present
     ]
+    given += [f"--{key}={name}" for key, name in networks.items()]
     return [
         *command,
         *given,

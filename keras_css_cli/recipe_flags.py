@@ -7,8 +7,9 @@ from keras_css_cli import data_flags
 from keras_css_runtime.errors import UserError
 
 FLAGS = flags.FLAGS
+NETWORKS = ("network_a", "network_b", "network_c", "network_d")
 OWN_NAMES = (
-    *("network_a", "network_b", "network_c", "network_d"),
+    *NETWORKS,
     *("branches", "transformation", "joint_labels"),
     *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay"),
     *("warmup_epochs", "lr_milestones", "precision"),

@@ -1,18 +1,23 @@
 """One cell of a comparison: a data set, a method and a seed, and its run."""
 
 import dataclasses
+import itertools
 import json
 import pathlib
 import re
 import shutil
 
+from keras_css.data.catalogue import get_entry
 from keras_css.errors import UserError
 from keras_css.methods import METHODS
+from keras_css.runs.config import NETWORKS
 from keras_css.runs.config import RunConfig
 from keras_css.runs.config import parse_method_options
 from keras_css.runs.folder import RunFolder
 
-NEEDED = {"validation", "test", "selected_epoch", "parameters", "seconds"}
+NEEDED = {
+    *("validation", "test", "selected_epoch", "student_parameters", "seconds"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +128,23 @@ def check_cell(cell, recipe):
         seed=cell.seed,
     )
     METHODS.get(method)(**options)
+
+
+def cohort_of(cell, named):
+    """Returns the backbones of a cell's cohort, as settings of `RunConfig`.
+
+    Args:
+        cell: A `Cell`.
+        named: List of backbones; the method's cohort takes them in turn.
+            Empty for the first one of the data set's recipe.
+    """
+    method, assignments = split_method(cell.method)
+    options = parse_method_options(method, assignments)
+    size = METHODS.get(method)(**options).cohort_size
+    entry = get_entry(split_dataset(cell.dataset)[0])
+    turns = itertools.cycle(named or [entry.recipe.network_a])
+    chosen = [*itertools.islice(turns, size), *["none"] * len(NETWORKS)]
+    return dict(zip(NETWORKS, chosen))
 
 
 def split_method(text):

@@ -133,10 +133,10 @@ def kind_of(student, result):
         student: Its name.
         result: The contents of a `result.json` that has it.
     """
-    kind = KINDS[student_kind(student)]
-    if kind == "network" and student not in result["parameters"]:
+    if student not in result["student_parameters"]:
+        # Measured, and cannot be cut out.
         return "other"
-    return kind
+    return KINDS[student_kind(student)]
 
 
 def best_of_kind(kind, accuracies, result):

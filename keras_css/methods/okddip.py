@@ -126,17 +126,22 @@ class OKDDip(RampedDistillation):
         }
 
     def student_parts(self):
-        """Returns the peers, the leader, and the mean of the peers."""
+        """Returns the leader, the peers, and the mean of the peers.
+
+        The mean is `peers`, or `ensemble` where it takes several networks.
+        """
         members = [
             (network, i)
             for network, count in self.branch_counts.items()
             for i in range(count)
         ]
         *peers, leader = members
+        whole_networks = len({network for network, _ in peers}) > 1
+        together = "ensemble" if whole_networks else "peers"
         return {
             f"{leader[0]}/leader": {leader: 1.0},
             **{f"{net}/branch_{i}": {(net, i): 1.0} for net, i in peers},
-            "peers": dict.fromkeys(peers, 1.0 / len(peers)),
+            together: dict.fromkeys(peers, 1.0 / len(peers)),
         }
 
     def get_config(self):

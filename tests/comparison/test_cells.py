@@ -10,6 +10,7 @@ import pytest
 
 from keras_css import UserError
 from keras_css.comparison.cell import check_cell
+from keras_css.comparison.cell import cohort_of
 from keras_css.comparison.cell import make_cells
 from keras_css.comparison.folder import FIRST_GRID
 from keras_css.comparison.folder import LOCK
@@ -23,7 +24,9 @@ from keras_css_runtime.environment import share_of_machine
 pytestmark = pytest.mark.once
 
 GRID = {"datasets": ["digits"], "methods": ["independent"], "seeds": [0]}
-NEEDED = ("validation", "test", "selected_epoch", "parameters", "seconds")
+NEEDED = (
+    *("validation", "test", "selected_epoch", "student_parameters", "seconds"),
+)
 # Writes what a training leaves, as slowly as asked for.
 PROGRAM = """
 import json, pathlib, sys, time
@@ -234,3 +237,23 @@ def test_trainings_beside_each_other_share_the_cores():
         assert found["OMP_NUM_THREADS"] == str(threads)
         assert 1 <= int(found["TF_NUM_INTRAOP_THREADS"]) <= threads
         assert float(found["XLA_PYTHON_CLIENT_MEM_FRACTION"]) * jobs <= 1
+
+
+def test_all_networks_of_a_comparison_have_one_backbone(tmp_path):
+    methods = ["css", "okddip", "okddip_networks"]
+    found = {
+        cell.method: [n for n in cohort_of(cell, []).values() if n != "none"]
+        for cell in make_cells(tmp_path, ["digits"], methods, [0])
+    }
+    assert found == {
+        "css": ["resnet14"] * 2,
+        "okddip": ["resnet14"],
+        "okddip_networks": ["resnet14"] * 4,
+    }
+    (cell,) = make_cells(tmp_path, ["digits"], ["dml"], [0])
+    assert cohort_of(cell, ["resnet8", "resnet20"]) == {
+        "network_a": "resnet8",
+        "network_b": "resnet20",
+        "network_c": "none",
+        "network_d": "none",
+    }
