@@ -30,7 +30,7 @@ def distiller(splits):
     )
     x, y = tiny.images(64)
     x = np.clip(x * 80 + 90, 0, 255).astype("uint8")
-    distiller.fit(x, y, batch_size=16, epochs=25, verbose=0)
+    distiller.fit(x, y, batch_size=16, epochs=40, verbose=0)
     return distiller
 
 
