@@ -104,14 +104,14 @@ def test_what_cannot_be_shipped_gets_one_line(shipped, call, refused, tmp_path):
     (unfinished / "result.json").unlink()
     damaged = tmp_path / "damaged"
     shutil.copytree(run, damaged)
-    network = damaged / "models" / "network_a.keras"
+    network = damaged / "models" / "cohort.keras"
     network.write_bytes(network.read_bytes()[:1000])
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(before[:1000])
     cases = [
         ({"run_dir": unfinished}, "must be a finished run"),
         ({"run_dir": tmp_path}, "must be the folder of a run"),
-        ({"run_dir": damaged}, r"network_a\.keras' must be a model"),
+        ({"run_dir": damaged}, r"cohort\.keras' must be a model"),
         (
             {"run_dir": run, "student": "network_c"},
             "Known: branch, network, best",
