@@ -92,11 +92,13 @@ class OKDDip(RampedDistillation):
         f = ops.concatenate([o["features"] for o in outputs.values()], axis=2)
         peers, leader = z[:, :, :-1], z[:, :, -1]
         f = ops.transpose(f[:, :, :-1], (0, 2, 1))
-        scores = ops.matmul(
-            self.query(f), ops.transpose(self.key(f), (0, 2, 1))
-        )
+        # Products and sums: on PyTorch Keras' matmul rounds float64.
+        q, k = self.query(f), self.key(f)
+        scores = ops.sum(q[:, :, None, :] * k[:, None, :, :], axis=-1)
         attention = ops.cast(ops.softmax(scores, axis=-1), z.dtype)
-        targets = ops.matmul(peers, ops.transpose(attention, (0, 2, 1)))
+        targets = ops.sum(
+            attention[:, None, :, :] * peers[:, :, None, :], axis=-1
+        )
         return peers, leader, targets
 
     def compute_losses(
