@@ -67,3 +67,10 @@ def shake(model, seed=0):
                 if weight.name in ("beta", "moving_mean"):
                     value -= 1.0
                 weight.assign(value)
+
+
+def draw_weights(distiller, seed=0):
+    """Gives all trained weights the same random values on every backend."""
+    rng = np.random.default_rng(seed)
+    for weight in distiller.trainable_variables:
+        weight.assign(rng.normal(0, 0.5, weight.shape))

@@ -334,6 +334,21 @@ class OnlineDistiller(TrainStep, keras.Model):
         with self.one_step_a_call():
             return super().predict(x, **kwargs)
 
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        """Trains one step; arguments as in Keras."""
+        self._check_and_build(x, y)
+        return super().train_on_batch(x, y, *args, **kwargs)
+
+    def test_on_batch(self, x, y=None, *args, **kwargs):
+        """Measures one batch; arguments as in Keras."""
+        self._check_and_build(x, y, what="evaluation")
+        return super().test_on_batch(x, y, *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """Returns every student's logits for one batch, as `predict` does."""
+        self._check_and_build(x, None, what="prediction")
+        return students_of(self.method, super().predict_on_batch(x))
+
     @contextlib.contextmanager
     def one_step_a_call(self):
         """While it lasts, `steps_per_execution` is 1."""

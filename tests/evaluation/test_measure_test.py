@@ -23,7 +23,7 @@ def test_measures_are_those_of_the_predictions():
     distiller = tiny.cohort(Gated(), num_branches=2)
     x, y = tiny.images(37)
     distiller.build(x.shape)
-    tiny.shake(distiller)
+    tiny.draw_weights(distiller)
     split = Split(x, y)
     measured, agreement = measure_test(distiller, split, batch_size=16)
     predictions = distiller.predict(x, batch_size=16, verbose=0)
