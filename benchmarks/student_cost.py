@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from keras_css.deploy.benchmark import cores
-from keras_css.deploy.benchmark import describe_machine
+from keras_css.deploy.benchmark import describe_benchmark
 from keras_css.deploy.candidate import Candidate
 from keras_css.deploy.candidate import ExportOptions
 from keras_css.deploy.timing import FileRunner
@@ -122,7 +122,7 @@ def main():
                         }
                     )
     if options.out:
-        found = {"machine": describe_machine("cpu", None), "rows": rows}
+        found = {"machine": describe_benchmark("cpu", None), "rows": rows}
         options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 

@@ -28,6 +28,16 @@ def processor():
     return "unknown"
 
 
+def describe_machine():
+    """Returns processor, cores, GPU and system as a dict for JSON."""
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "gpu": gpu(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
 def gpu():
     """Returns the names of the NVIDIA GPUs, a line each; None without any."""
     try:

@@ -1,13 +1,7 @@
 """What a comparison is made of: data, cohorts, versions, machine."""
 
-import datetime
-import platform
-
 from keras_css.errors import UserError
 from keras_css.runs.config import RunConfig
-from keras_css_runtime.environment import cores
-from keras_css_runtime.environment import gpu
-from keras_css_runtime.environment import processor
 
 OF_DATA = (
     *("image_shape", "training_images", "validation_images", "test_images"),
@@ -22,14 +16,16 @@ def gather_facts(configs, backend, jobs):
     Args:
         configs: Dict from finished `Cell` to the contents of `config.json`.
         backend: Of Keras.
-        jobs: How many trainings ran at a time in this call.
+        jobs: How many trainings ran at a time in the last call.
 
     Raises:
         UserError: If two methods did not see the same images.
     """
     _check_same_images(configs)
-    datasets, cohorts, versions = {}, {}, {}
+    datasets, cohorts, versions, machines = {}, {}, {}, []
     for cell, stored in configs.items():
+        if stored["machine"] not in machines:
+            machines.append(stored["machine"])
         data, config = stored["data"], stored["config"]
         networks = RunConfig.from_json(config).networks
         backbones = datasets.get(cell.dataset, {}).get("backbones", [])
@@ -48,15 +44,10 @@ def gather_facts(configs, backend, jobs):
             if version not in known:
                 known.append(version)
     return {
-        "date": datetime.date.today().isoformat(),
+        "dates": sorted({stored["date"] for stored in configs.values()}),
         "backend": backend,
         "jobs": jobs,
-        "machine": {
-            "processor": processor(),
-            "cores": cores(),
-            "gpu": gpu(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
+        "machines": machines,
         "versions": versions,
         "datasets": datasets,
         "methods": cohorts,

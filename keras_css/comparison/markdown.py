@@ -81,13 +81,17 @@ def _student_table(rows):
 
 
 def _fact_lines(facts, missing):
-    machine, versions = facts["machine"], facts["versions"]
+    versions = facts["versions"]
     shown = ("keras_css", "keras", facts["backend"], "numpy", "python")
     lines = [
-        f"- {facts['date']}, backend {facts['backend']}, "
-        f"{machine['processor']}, {machine['cores']} cores, GPU: "
-        f"{one_line(machine['gpu'] or 'none')}, {machine['system']}, trainings "
-        f"at a time: {facts['jobs']}",
+        f"- trained {' to '.join(_ends(facts['dates'])) or 'not yet'}, backend "
+        f"{facts['backend']}, trainings at a time in the last call: "
+        f"{facts['jobs']}",
+        *(
+            f"- {machine['processor']}, {machine['cores']} cores, GPU: "
+            f"{one_line(machine['gpu'] or 'none')}, {machine['system']}"
+            for machine in facts["machines"]
+        ),
         "- "
         + ", ".join(
             f"{name} {' and '.join(versions[name])}"
@@ -118,6 +122,11 @@ def _fact_lines(facts, missing):
         titles = "; ".join(_plain(cell.title) for cell in missing)
         lines.append(f"- **missing**: {titles}")
     return lines
+
+
+def _ends(dates):
+    """Returns the first and the last of sorted dates, once if they agree."""
+    return list(dict.fromkeys([*dates[:1], *dates[-1:]]))
 
 
 def _percent(series):

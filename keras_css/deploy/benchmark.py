@@ -89,7 +89,7 @@ def benchmark(
         "sha256": hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest(),
         "student": metadata.get("student"),
         "precision": metadata.get("precision"),
-        "machine": describe_machine(provider, threads),
+        "machine": describe_benchmark(provider, threads),
         "load_ms": load_ms,
         "batches": found,
     }
@@ -174,7 +174,7 @@ def _export_plain(plain, metadata, file, target):
     target.write_bytes(proto.SerializeToString())
 
 
-def describe_machine(provider, threads):
+def describe_benchmark(provider, threads):
     """Returns what figures depend on: hardware, versions, settings, date."""
     return {
         "provider": provider,

@@ -1,6 +1,7 @@
 """A run from its configuration to `result.json`."""
 
 import dataclasses
+import datetime
 import importlib.util
 import platform
 import statistics
@@ -43,6 +44,7 @@ from keras_css.training import WarmupMultiStep
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
 from keras_css.version import __version__
+from keras_css_runtime.environment import describe_machine
 from keras_css_runtime.environment import installed_versions
 
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
@@ -293,7 +295,8 @@ def describe_run(config, dataset):
             if key != "content"
         },
         "versions": versions,
-        "machine": f"{platform.system()} {platform.machine()}",
+        "date": datetime.date.today().isoformat(),
+        "machine": describe_machine(),
     }
 
 

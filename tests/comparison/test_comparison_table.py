@@ -155,8 +155,13 @@ def test_a_method_without_an_ensemble_has_a_gap():
     ] * 2
 
 
-def config(**data):
+def config(date="2026-11-23", **data):
     return {
+        "date": date,
+        "machine": {
+            **{"processor": "one that counts", "cores": 2, "gpu": None},
+            "system": "Linux x86_64",
+        },
         "data": {
             "class_names": ["cat", "dog"],
             "image_shape": [8, 8, 1],
@@ -177,14 +182,18 @@ def config(**data):
 
 
 def test_the_text_states_the_scale_and_what_is_missing(three):
-    facts = gather_facts(dict.fromkeys(three, config()), "torch", 1)
+    configs = dict.fromkeys(three, config())
+    configs[next(iter(three))] = config(date="2026-11-21")
+    facts = gather_facts(configs, "torch", 1)
     missing = make_cells("out", ["digits"], ["o|ther"], [5])
     text = to_markdown(facts, summary_rows(three), student_rows(three), missing)
     for words in (
         "digits: 2 classes; images of 8x8x1: 1,000 training, 100 validation, "
         "200 test; backbones: resnet8; epochs: 2",
         *("backend torch", "keras 3.15.1, torch 2.13.0", "seeds: 0, 1, 2"),
-        *(facts["date"], "**missing**: digits o\\|ther seed 5"),
+        "trained 2026-11-21 to 2026-11-23",
+        "one that counts, 2 cores, GPU: none, Linux x86_64",
+        "**missing**: digits o\\|ther seed 5",
         "css: networks: 1, branches of each: 1; transformation: none; joint "
         "labels: no",
     ):
