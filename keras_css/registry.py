@@ -3,6 +3,8 @@
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 
+ADVICE = "One of your own is added first, in commands by --extension FILE.py."
+
 
 class Registry:
     """A table from names to factories.
@@ -43,5 +45,5 @@ class Registry:
             UserError: If the name is unknown; the nearest ones are shown.
         """
         if name not in self._entries:
-            raise unknown_name(self.kind, name, self._entries)
+            raise unknown_name(self.kind, name, self._entries, ADVICE)
         return self._entries[name]

@@ -45,13 +45,14 @@ def first_line(error):
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def unknown_name(kind, name, known):
+def unknown_name(kind, name, known, advice=""):
     """Returns the error for a name that is not among the known ones.
 
     Args:
         kind: What the name stands for, for example `"backbone"`.
         name: The name that was received.
         known: The names that exist.
+        advice: What else to do, a sentence.
 
     Returns:
         A `UserError` that shows the nearest known names first.
@@ -61,4 +62,5 @@ def unknown_name(kind, name, known):
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return UserError(
         f"Unknown {kind} '{name}': {hint}Known: {', '.join(known) or 'none'}."
+        f"{advice and ' ' + advice}"
     )

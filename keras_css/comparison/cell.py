@@ -10,10 +10,12 @@ import shutil
 from keras_css.data.catalogue import get_entry
 from keras_css.errors import UserError
 from keras_css.methods import METHODS
+from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import NETWORKS
 from keras_css.runs.config import RunConfig
 from keras_css.runs.config import parse_method_options
 from keras_css.runs.folder import RunFolder
+from keras_css.training import OnlineDistiller
 
 NEEDED = {
     *("validation", "test", "selected_epoch", "student_parameters", "seconds"),
@@ -110,24 +112,34 @@ def make_cells(out_dir, datasets, methods, seeds):
 
 
 def check_cell(cell, recipe):
-    """Raises `UserError` unless the cell's settings are those of a run.
+    """Raises `UserError` unless the cell's settings make a cohort.
 
     Args:
         cell: A `Cell`.
         recipe: Dict of the other settings of `RunConfig`.
     """
-    method, assignments = split_method(cell.method)
-    options = parse_method_options(method, assignments)
+    name, assignments = split_method(cell.method)
+    options = parse_method_options(name, assignments)
     dataset, data_dir = split_dataset(cell.dataset)
-    given = {"data_dir": data_dir} if data_dir else {}
-    RunConfig(
-        **{**recipe, **given},
+    named = [recipe[key] for key in NETWORKS if recipe.get(key)]
+    config = RunConfig(
+        **{
+            **recipe,
+            **({"data_dir": data_dir} if data_dir else {}),
+            **cohort_of(cell, [name for name in named if name != "none"]),
+        },
         dataset=dataset,
-        method=method,
+        method=name,
         method_options=options,
         seed=cell.seed,
     )
-    METHODS.get(method)(**options)
+    method = METHODS.get(name)(**options)
+    # What a method asks of its networks does not depend on the classes.
+    networks = [
+        MultiBranchNetwork(backbone, 2, **config.network_settings(method))
+        for backbone in config.networks
+    ]
+    OnlineDistiller(networks, method=method)
 
 
 def cohort_of(cell, named):

@@ -123,7 +123,8 @@ def check_plain(method, networks, fewest=1, most=None):
             )
         if count < fewest or (most is not None and count > most):
             wanted = f"{fewest}" if fewest == most else f"at least {fewest}"
+            unit = "branch" if wanted.endswith("1") else "branches"
             raise UserError(
-                f"{title} needs networks of {wanted} branches, received "
+                f"{title} needs networks of {wanted} {unit}, received "
                 f"num_branches={count} in {name}."
             )

@@ -164,7 +164,7 @@ class RunConfig(DataRequest):
         make = METHODS.get(self.method)
         options = {**make.run_options(epochs), **self.method_options}
         method = make(**options)
-        network = method.network_defaults
+        network = self.network_settings(method)
         defaults = {
             **dataclasses.asdict(recipe),
             **self._other_networks(recipe, method.cohort_size),
@@ -186,6 +186,21 @@ class RunConfig(DataRequest):
             if getattr(self, key) is None
         }
         return dataclasses.replace(self, **missing, method_options=options)
+
+    def network_settings(self, method):
+        """Returns the arguments of `MultiBranchNetwork` that settings decide.
+
+        Args:
+            method: The `Method`, whose defaults hold where nothing is said.
+        """
+        said = {
+            "num_branches": self.branches,
+            "transformation": self.transformation,
+            "joint_labels": self.joint_labels,
+            "dtype": self.precision,
+        }
+        said = {key: value for key, value in said.items() if value is not None}
+        return {**method.network_defaults, **said}
 
     def _other_networks(self, recipe, count):
         """Returns the networks beside the first where nothing is said.

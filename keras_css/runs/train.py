@@ -169,11 +169,7 @@ def build_distiller(config, dataset):
         MultiBranchNetwork(
             name,
             dataset.num_classes,
-            num_branches=config.branches,
-            transformation=config.transformation,
-            joint_labels=config.joint_labels,
-            main_branch=method.network_defaults.get("main_branch", False),
-            dtype=config.precision,
+            **config.network_settings(method),
             preprocessing=keras.layers.Rescaling(
                 scale=[1 / (255 * s) for s in deviation],
                 offset=[-m / s for m, s in zip(mean, deviation)],

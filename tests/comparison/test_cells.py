@@ -229,6 +229,13 @@ def test_a_cell_that_cannot_train_is_refused(tmp_path, dataset, method, words):
         check_cell(cell, {"epochs": 1})
 
 
+def test_a_cohort_that_the_method_cannot_have_is_refused(tmp_path):
+    css, dml = make_cells(tmp_path, ["digits"], ["css", "dml"], [0])
+    check_cell(css, {"branches": 2})
+    with pytest.raises(UserError, match="networks of 1 branch,"):
+        check_cell(dml, {"branches": 2})
+
+
 def test_trainings_beside_each_other_share_the_cores():
     assert share_of_machine(1) == {}
     for jobs in (2, 1000):
