@@ -74,6 +74,22 @@ def test_students_are_means_of_own_columns():
     )
 
 
+def test_one_batch_at_a_time():
+    """From the first call on, nothing built before."""
+    distiller = tiny.cohort()
+    x, y = tiny.images()
+    first = distiller.train_on_batch(x, y, return_dict=True)["loss"]
+    for _ in range(5):
+        last = distiller.train_on_batch(x, y, return_dict=True)["loss"]
+    assert float(last) < float(first)
+    logs = distiller.test_on_batch(x, y, return_dict=True)
+    found = distiller.predict_on_batch(x)
+    for name, logits in distiller.predict(x, verbose=0).items():
+        np.testing.assert_allclose(found[name], logits, atol=1e-5)
+        share = np.mean(logits.argmax(axis=-1) == y)
+        assert float(logs[f"{name}/accuracy"]) == pytest.approx(share)
+
+
 def test_evaluate_and_predict_change_no_weight_and_no_statistic():
     distiller = tiny.cohort()
     x, y = tiny.images()

@@ -335,18 +335,21 @@ class OnlineDistiller(TrainStep, keras.Model):
             return super().predict(x, **kwargs)
 
     def train_on_batch(self, x, y=None, *args, **kwargs):
-        """Trains one step; arguments as in Keras."""
-        self._check_and_build(x, y)
+        """Trains one step; arguments as in Keras. Checks the first batch."""
+        if not self.built:
+            self._check_and_build(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)
 
     def test_on_batch(self, x, y=None, *args, **kwargs):
         """Measures one batch; arguments as in Keras."""
-        self._check_and_build(x, y, what="evaluation")
+        if not self.built:
+            self._check_and_build(x, y, what="evaluation")
         return super().test_on_batch(x, y, *args, **kwargs)
 
     def predict_on_batch(self, x):
         """Returns every student's logits for one batch, as `predict` does."""
-        self._check_and_build(x, None, what="prediction")
+        if not self.built:
+            self._check_and_build(x, None, what="prediction")
         return students_of(self.method, super().predict_on_batch(x))
 
     @contextlib.contextmanager

@@ -54,6 +54,7 @@ def step(method, logits, labels, sample_weight=None):
     distiller = OnlineDistiller(networks, method=method)
     distiller.compile(SGD(0.1, momentum=0.9, weight_decay=0.0))
     images = np.tile(np.arange(BATCH)[:, None, None, None], (1, 4, 4, 1))
+    distiller.build(images.shape)
     logs = distiller.train_on_batch(
         images.astype("float32"),
         labels,
