@@ -58,5 +58,7 @@ def _draw_panel(axes, rows, methods):
                 alpha=0.4,
             )
     turned = {"rotation": 20, "ha": "right"} if len(methods) > 4 else {}
-    axes.set_xticks(range(len(methods)), methods, **turned)
+    # A method's options go below its name.
+    labels = [m.replace(":", ":\n").replace("+", "\n") for m in methods]
+    axes.set_xticks(range(len(methods)), labels, **turned)
     axes.set_xlim(-0.5, len(methods) - 0.5)
