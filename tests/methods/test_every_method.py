@@ -153,7 +153,7 @@ def test_a_method_serves_one_cohort():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("dml", {"num_branches": 2}, "DML needs networks of 1 branches"),
+        ("dml", {"num_branches": 2}, "DML needs networks of 1 branch,"),
         ("pcl", {"num_branches": 1}, "PCL needs networks of at least 2"),
         ("one", {"num_branches": 3, "joint_labels": True}, "plain branches"),
         ("okddip", {"num_branches": 2}, "two peers and a leader"),
