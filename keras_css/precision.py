@@ -22,6 +22,29 @@ def default_precision(policy):
         keras.config.set_dtype_policy(kept)
 
 
+def with_policy(config, policy):
+    """Returns a configuration in which every layer has a dtype policy.
+
+    Args:
+        config: Dict, list or value, as of `get_config`.
+        policy: A Keras dtype policy or its name.
+    """
+    policy = keras.dtype_policies.get(policy)
+    if isinstance(config, dict):
+        if config.get("class_name") == "InputLayer":
+            inner = {**config["config"], "dtype": policy.compute_dtype}
+            return {**config, "config": inner}
+        if config.get("class_name") == "__keras_tensor__":
+            return config
+        return {
+            key: policy.name if key == "dtype" else with_policy(value, policy)
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return type(config)(with_policy(value, policy) for value in config)
+    return config
+
+
 def scaling_loss(optimizer):
     """Returns an optimizer that scales the loss of float16 training.
 

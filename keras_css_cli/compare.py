@@ -161,7 +161,7 @@ def _training(cell, backend):
     method, options = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
     named = [FLAGS[name].value for name in recipe_flags.NETWORKS]
-    networks = cohort_of(cell, [n for n in named if n and n != "none"])
+    networks = cohort_of(cell, named)
     given = [
         FLAGS[name].serialize()
         for name in recipe_flags.NAMES

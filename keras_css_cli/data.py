@@ -67,9 +67,9 @@ def _preview():
     from keras_css.data.load import load
     from keras_css.data.sheet import ROWS
     from keras_css.data.sheet import draw_sheet
+    from keras_css.runs.cohort import build_augmentation
+    from keras_css.runs.cohort import build_mixing
     from keras_css.runs.folder import write_atomically
-    from keras_css.runs.train import build_augmentation
-    from keras_css.runs.train import build_mixing
     from keras_css.training.views import TrainingViews
 
     out = pathlib.Path(FLAGS.out)

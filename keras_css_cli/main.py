@@ -10,6 +10,7 @@ COMMANDS = {
     "compare": "methods, seeds and data sets side by side in one table",
     "data": "look at a data set, preview it, prepare it",
     "evaluate": "measure a finished run again",
+    "models": "what backbones and cohorts cost, where a model can be cut",
     "to_onnx": "ship students of a run as ONNX files, proven",
     "predict": "classify pictures with an exported file",
     "benchmark": "latency of an exported file in onnxruntime",

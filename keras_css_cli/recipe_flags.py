@@ -8,8 +8,10 @@ from keras_css_runtime.errors import UserError
 
 FLAGS = flags.FLAGS
 NETWORKS = ("network_a", "network_b", "network_c", "network_d")
+WEIGHTS = ("weights_a", "weights_b", "weights_c", "weights_d")
 OWN_NAMES = (
     *NETWORKS,
+    *(*WEIGHTS, "freeze", "pretrained_rate"),
     *("branches", "transformation", "joint_labels"),
     *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay"),
     *("warmup_epochs", "lr_milestones", "precision"),
@@ -22,7 +24,14 @@ flags.DEFINE_string(
     "Keras backend: tensorflow, jax or torch. Default: KERAS_BACKEND, else "
     "Keras' own choice.",
 )
-flags.DEFINE_string("network_a", None, "Backbone of the first network.")
+flags.DEFINE_string(
+    "network_a",
+    None,
+    "Backbone of the first network: a name such as resnet20, "
+    "applications:MobileNetV2@block_13_expand (a model of keras.applications, "
+    "cut at a layer), or model:FILE.keras@LAYER. 'python scripts/models.py' "
+    "lists names and cut points.",
+)
 flags.DEFINE_string(
     "network_b",
     None,
@@ -31,6 +40,25 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("network_c", None, "Backbone of a third network.")
 flags.DEFINE_string("network_d", None, "Backbone of a fourth one.")
+for _name, _network in zip(WEIGHTS, NETWORKS):
+    flags.DEFINE_string(
+        _name,
+        None,
+        f"What {_network} begins with: a file .keras, 'imagenet' (published "
+        "weights of an applications: backbone, downloaded once) or 'none'.",
+    )
+flags.DEFINE_enum(
+    "freeze",
+    "none",
+    ["none", "trunk", "batch_norm"],
+    "What of the trunks does not train: nothing, all, or their BatchNorm.",
+)
+flags.DEFINE_float(
+    "pretrained_rate",
+    1.0,
+    "Learning rate of trunks and tails that begin with given weights, relative "
+    "to the rate of the others.",
+)
 flags.DEFINE_integer("branches", None, "Branches of each network.")
 flags.DEFINE_string(
     "transformation",

@@ -2,6 +2,9 @@
 
 import difflib
 
+# A line with more names than these would hide the nearest ones.
+MOST_LISTED = 40
+
 
 class UserError(ValueError):
     """Something the user gave does not fit; the message is one line.
@@ -58,9 +61,12 @@ def unknown_name(kind, name, known, advice=""):
         A `UserError` that shows the nearest known names first.
     """
     known = list(known)
+    listed = ", ".join(known[:MOST_LISTED]) or "none"
+    if len(known) > MOST_LISTED:
+        listed += f" and {len(known) - MOST_LISTED} more"
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return UserError(
-        f"Unknown {kind} '{name}': {hint}Known: {', '.join(known) or 'none'}."
+        f"Unknown {kind} '{name}': {hint}Known: {listed}."
         f"{advice and ' ' + advice}"
     )

@@ -35,7 +35,9 @@ TINY = {
     "network_a": "resnet8",
     "network_b": "resnet8",
     "branches": 2,
-    "epochs": 8,
+    # Enough that an interrupt after the first one finds some left, however busy
+    # the machine is.
+    "epochs": 24,
     "batch_size": 8,
 }
 # A training takes notice of an interrupt between two steps.

@@ -15,7 +15,14 @@ class Backbone:
     Args:
         split: How many stages make up the trunk; at least one is left to the
             tail.
+
+    Attributes:
+        normalisation: `(scale, offset)`, lists of one number a channel: what
+            its weights expect of pixels from 0 to 255, `x * scale + offset`.
+            None where the data set's own statistics serve.
     """
+
+    normalisation = None
 
     def __init__(self, split):
         count = len(self.stages())
@@ -38,6 +45,9 @@ class Backbone:
         """Returns a fresh layer: `(B, h, w, d)` -> pooled features `(B, D)`."""
         pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
         return keras.Sequential([*self.stages()[self.split :], pool])
+
+    def check_image_shape(self, shape):
+        """Raises `UserError` unless images `(H, W, channels)` suit it."""
 
     def get_config(self):
         return {"split": self.split}

@@ -118,22 +118,19 @@ def check_cell(cell, recipe):
         cell: A `Cell`.
         recipe: Dict of the other settings of `RunConfig`.
     """
-    name, assignments = split_method(cell.method)
-    options = parse_method_options(name, assignments)
+    name, options, method = _method_of(cell)
     dataset, data_dir = split_dataset(cell.dataset)
-    named = [recipe[key] for key in NETWORKS if recipe.get(key)]
     config = RunConfig(
         **{
             **recipe,
             **({"data_dir": data_dir} if data_dir else {}),
-            **cohort_of(cell, [name for name in named if name != "none"]),
+            **cohort_of(cell, [recipe.get(key) for key in NETWORKS]),
         },
         dataset=dataset,
         method=name,
         method_options=options,
         seed=cell.seed,
     )
-    method = METHODS.get(name)(**options)
     # What a method asks of its networks does not depend on the classes.
     networks = [
         MultiBranchNetwork(backbone, 2, **config.network_settings(method))
@@ -147,16 +144,23 @@ def cohort_of(cell, named):
 
     Args:
         cell: A `Cell`.
-        named: List of backbones; the method's cohort takes them in turn.
-            Empty for the first one of the data set's recipe.
+        named: List of backbones, `"none"` and None left out; the method's
+            cohort takes them in turn. Without any the first one of the data
+            set's recipe.
     """
-    method, assignments = split_method(cell.method)
-    options = parse_method_options(method, assignments)
-    size = METHODS.get(method)(**options).cohort_size
+    size = _method_of(cell)[2].cohort_size
+    named = [name for name in named if name and name != "none"]
     entry = get_entry(split_dataset(cell.dataset)[0])
     turns = itertools.cycle(named or [entry.recipe.network_a])
     chosen = [*itertools.islice(turns, size), *["none"] * len(NETWORKS)]
     return dict(zip(NETWORKS, chosen))
+
+
+def _method_of(cell):
+    """Returns the name of a cell's method, its options and a new one of it."""
+    name, assignments = split_method(cell.method)
+    options = parse_method_options(name, assignments)
+    return name, options, METHODS.get(name)(**options)
 
 
 def split_method(text):

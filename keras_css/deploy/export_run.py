@@ -15,8 +15,8 @@ from keras_css.evaluation import choose_student
 from keras_css.evaluation.students import KINDS
 from keras_css.methods import Independent
 from keras_css.networks import MultiBranchNetwork
-from keras_css.runs.evaluate import load_keras
 from keras_css.runs.evaluate import load_run
+from keras_css.saved import load_keras
 from keras_css.students.preprocessing import find_preprocessing
 from keras_css.training import OnlineDistiller
 

@@ -87,6 +87,7 @@ class MultiBranchNetwork(keras.Model):
 
     def build(self, input_shape):
         check_image_shape(input_shape)
+        self.backbone.check_image_shape(tuple(input_shape[1:]))
         self.image_shape = tuple(input_shape[1:])
         if self.preprocessing is not None:
             if not self.preprocessing.built:

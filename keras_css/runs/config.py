@@ -16,6 +16,8 @@ from keras_css.precision import PRECISIONS
 from keras_css.supervision import TRANSFORMATIONS
 
 NETWORKS = ("network_a", "network_b", "network_c", "network_d")
+WEIGHTS = ("weights_a", "weights_b", "weights_c", "weights_d")
+FREEZE = ("none", "trunk", "batch_norm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,13 @@ class RunConfig(DataRequest):
         network_a: Backbone of the first network.
         network_b: Backbone of the second one; `"none"` for a cohort of one.
         network_c, network_d: Likewise.
+        weights_a, weights_b, weights_c, weights_d: What the networks begin
+            with: path of a `.keras` file, `"imagenet"` for the published
+            weights of an `applications:` backbone, `"none"` or None for
+            random ones.
+        freeze: What of the trunks does not train, one of `FREEZE`.
+        pretrained_rate: Learning rate of trunks and tails that begin with
+            given weights, relative to that of the others.
         branches: Branches of each network.
         transformation: A name of `TRANSFORMATIONS`.
         joint_labels: Whether heads have class x transformation columns.
@@ -65,6 +74,12 @@ class RunConfig(DataRequest):
     network_b: str | None = None
     network_c: str | None = None
     network_d: str | None = None
+    weights_a: str | None = None
+    weights_b: str | None = None
+    weights_c: str | None = None
+    weights_d: str | None = None
+    freeze: str = "none"
+    pretrained_rate: float = 1.0
     branches: int | None = None
     transformation: str | None = None
     joint_labels: bool | None = None
@@ -126,6 +141,7 @@ class RunConfig(DataRequest):
             ("box_margin", 0, 10),
             ("color_jitter", 0, 1),
             ("rand_augment", 0, 10),
+            ("pretrained_rate", 0, 1),
             ("mixup", 0, 100),
             ("cutmix", 0, 100),
         ):
@@ -139,6 +155,7 @@ class RunConfig(DataRequest):
             ("on_bad_image", ON_BAD_IMAGE),
             ("feeding", FEEDINGS),
             ("precision", PRECISIONS),
+            ("freeze", FREEZE),
         ):
             if getattr(self, key) not in known:
                 raise UserError(
@@ -220,6 +237,12 @@ class RunConfig(DataRequest):
         """The backbones of the cohort, in order; the settings are complete."""
         names = [getattr(self, key) for key in NETWORKS]
         return [name for name in names if name != "none"]
+
+    @property
+    def weights(self):
+        """What each network of the cohort begins with, None for nothing."""
+        given = [getattr(self, key) for key in WEIGHTS[: len(self.networks)]]
+        return [None if text == "none" else text for text in given]
 
     def to_json(self):
         """Returns a dict that JSON can hold."""

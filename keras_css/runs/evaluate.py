@@ -1,7 +1,6 @@
 """Loading a finished run and measuring it again."""
 
 import dataclasses
-import zipfile
 
 import keras
 import numpy as np
@@ -14,13 +13,8 @@ from keras_css.evaluation import measure_test
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
+from keras_css.saved import load_keras
 from keras_css.training import OnlineDistiller
-
-# What Keras, zipfile and h5py raise for files that are not what they seem.
-UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError),
-    *(zipfile.BadZipFile, RuntimeError, EOFError),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,21 +120,6 @@ def load_cohort(folder):
             f"{type(distiller).__name__}."
         )
     return distiller
-
-
-def load_keras(path):
-    """Returns the model of a `.keras` file, without running code from it.
-
-    Raises:
-        UserError: If the file is missing or damaged.
-    """
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except UNREADABLE as error:
-        state = "damaged or of another kind" if path.exists() else "missing"
-        raise UserError(
-            f"'{path}' must be a model saved by Keras, but is {state}."
-        ) from error
 
 
 def largest_change(found, stored):

@@ -1,6 +1,5 @@
 """A run from its configuration to `result.json`."""
 
-import dataclasses
 import datetime
 import importlib.util
 import platform
@@ -9,15 +8,6 @@ import time
 
 import keras
 
-from keras_css import methods
-from keras_css.data.augmentation import Augmentation
-from keras_css.data.augmentation import ColorJitter
-from keras_css.data.augmentation import Cutout
-from keras_css.data.augmentation import HorizontalFlip
-from keras_css.data.augmentation import Mixing
-from keras_css.data.augmentation import PadAndCrop
-from keras_css.data.augmentation import RandAugment
-from keras_css.data.augmentation import RandomResizedCrop
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
@@ -29,17 +19,19 @@ from keras_css.evaluation import measure_test
 from keras_css.evaluation.figures import draw_agreement
 from keras_css.evaluation.figures import draw_curves
 from keras_css.evaluation.report import write_report
-from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import load_selected
 from keras_css.runs.checkpoints import restore
+from keras_css.runs.cohort import build_distiller
+from keras_css.runs.cohort import float32_twin
+from keras_css.runs.cohort import load_initial_weights
+from keras_css.runs.cohort import pretrained_weights
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.history import History
 from keras_css.students import count_parameters
 from keras_css.training import SGD
-from keras_css.training import OnlineDistiller
 from keras_css.training import WarmupMultiStep
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
@@ -84,7 +76,7 @@ def train(
     config = config.complete(dataset)
     say(f"{config.dataset} from {dataset.describe()}")
     set_seed(config.seed)
-    distiller = build_distiller(config, dataset)
+    distiller = build_distiller(config, dataset, published=not resume)
     batches = TrainingBatches(
         dataset.train,
         config.batch_size,
@@ -92,22 +84,28 @@ def train(
         num_draws=distiller.views.num_draws,
         resident=dataset.resident,
     )
-    distiller.compile(
-        SGD(
-            WarmupMultiStep(
-                config.learning_rate,
-                len(batches),
-                config.warmup_epochs,
-                config.lr_milestones,
-            ),
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
+    optimizer = SGD(
+        WarmupMultiStep(
+            config.learning_rate,
+            len(batches),
+            config.warmup_epochs,
+            config.lr_milestones,
         ),
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    distiller.compile(
+        optimizer,
         steps_per_execution=decide_steps_per_call(
             steps_per_call, distiller, batches
         ),
     )
     distiller.build((None, *dataset.image_shape))
+    if not resume:
+        load_initial_weights(config, distiller, say)
+    optimizer.scale_rate(
+        pretrained_weights(config, distiller), config.pretrained_rate
+    )
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
 
@@ -154,85 +152,6 @@ def train(
         began,
         say,
     )
-
-
-def build_distiller(config, dataset):
-    """Returns the cohort that a complete configuration describes.
-
-    Args:
-        config: A complete `RunConfig`.
-        dataset: The `Dataset`.
-    """
-    mean, deviation = dataset.statistics
-    method = methods.METHODS.get(config.method)(**config.method_options)
-    networks = [
-        MultiBranchNetwork(
-            name,
-            dataset.num_classes,
-            **config.network_settings(method),
-            preprocessing=keras.layers.Rescaling(
-                scale=[1 / (255 * s) for s in deviation],
-                offset=[-m / s for m, s in zip(mean, deviation)],
-                dtype="float32",
-            ),
-        )
-        for name in config.networks
-    ]
-    return OnlineDistiller(
-        networks,
-        method=method,
-        augmentation=build_augmentation(config, dataset),
-        augment_each_network=config.augment_each_network,
-        mixing=build_mixing(config),
-    )
-
-
-def float32_twin(config, dataset, distiller):
-    """Returns the cohort as it is measured and saved; itself if in float32.
-
-    Args:
-        config: A complete `RunConfig`.
-        dataset: The `Dataset`.
-        distiller: The `OnlineDistiller` that trains. A twin has not its
-            weights yet.
-    """
-    if config.precision == "float32":
-        return distiller
-    exact = dataclasses.replace(config, precision="float32")
-    twin = build_distiller(exact, dataset)
-    twin.build((None, *dataset.image_shape))
-    return twin
-
-
-def build_mixing(config):
-    """Returns the `Mixing` that a configuration describes, or None."""
-    wanted = config.mixup or config.cutmix
-    return Mixing(config.mixup, config.cutmix) if wanted else None
-
-
-def build_augmentation(config, dataset):
-    """Returns the `Augmentation` that a configuration describes, or None.
-
-    Args:
-        config: A complete `RunConfig`.
-        dataset: The `Dataset`.
-    """
-    size = dataset.image_shape[:2]
-    stored = dataset.train.images.shape[1:3]
-    transforms = []
-    if config.random_resized_crop:
-        transforms.append(RandomResizedCrop(size, config.random_resized_crop))
-    elif config.crop_padding or stored != size:
-        transforms.append(PadAndCrop(config.crop_padding, size))
-    if config.horizontal_flip:
-        transforms.append(HorizontalFlip())
-    if config.color_jitter:
-        transforms.append(ColorJitter(*[config.color_jitter] * 3))
-    if config.rand_augment:
-        transforms.append(RandAugment(magnitude=config.rand_augment))
-    if config.cutout:
-        transforms.append(Cutout(config.cutout))
-    return Augmentation(transforms) if transforms else None
 
 
 def describe_cohort(config, distiller):

@@ -5,10 +5,13 @@ import inspect
 import keras
 import numpy as np
 
+from keras_css.backbones.graph import is_graph
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.precision import default_precision
+from keras_css.precision import with_policy
 from keras_css.students.fold import fold_batch_norm
+from keras_css.students.preprocessing import NAME
 from keras_css.students.preprocessing import share_preprocessing
 from keras_css.supervision import aggregate
 from keras_css.supervision import member_logits
@@ -49,7 +52,7 @@ def cut_student(networks, parts, image_shape=None):
         names = sorted({name for name, _ in parts})
         shape = _image_shape(networks[names[0]], image_shape)
         twins = {name: _float32_twin(networks[name], shape) for name in names}
-        _name_apart(twins)
+        name_apart(twins)
         student = fold_batch_norm(_assemble(twins, parts, shape))
         _forget_initializers(student)
         # In mixed precision the networks themselves round too coarsely.
@@ -75,7 +78,7 @@ def _assemble(twins, parts, shape):
                 own.name = f"{name}_branch_{i}_logits"
                 outputs.append(own(features))
     logits = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
-    return keras.Model(images, logits, name="student")
+    return open_layers(keras.Model(images, logits, name="student"))
 
 
 def expand(layer, features):
@@ -92,14 +95,49 @@ def expand(layer, features):
         for inner in layer.layers:
             features = expand(inner, features)
         return features
+    return _inside(layer, features) if _is_composite(layer) else layer(features)
+
+
+def open_layers(model):
+    """Returns a functional model whose layers have no layers inside.
+
+    As `expand`, for what composite layers hold in turn. Preprocessing stays
+    one layer.
+
+    Args:
+        model: A functional model; its layers are called, not copied.
+    """
+
+    def is_open(layer):
+        return layer.name.startswith(NAME) or not _is_composite(layer)
+
+    def call(layer, *args, **kwargs):
+        if is_open(layer):
+            return layer(*args, **kwargs)
+        return _inside(layer, *args, **kwargs)
+
+    while not all(is_open(layer) for layer in model.layers):
+        model = keras.models.clone_model(
+            model, clone_function=lambda layer: layer, call_function=call
+        )
+    return model
+
+
+def _is_composite(layer):
+    """Returns whether all weights of a layer are those of layers inside it."""
+    own = not type(layer).__module__.startswith("keras.")
+    if not isinstance(layer, keras.Layer) or not (own or is_graph(layer)):
+        return False
     inner = layer._flatten_layers(include_self=False)
     of_inner = {id(v) for child in inner for v in child.variables}
-    if not of_inner or any(id(v) not in of_inner for v in layer.variables):
-        return layer(features)
-    takes_training = "training" in inspect.signature(layer.call).parameters
-    return layer.call(
-        features, **({"training": False} if takes_training else {})
-    )
+    return bool(of_inner) and all(id(v) in of_inner for v in layer.variables)
+
+
+def _inside(layer, *args, **kwargs):
+    """Calls what a layer computes, so that its inner layers become nodes."""
+    if "training" in inspect.signature(layer.call).parameters:
+        kwargs["training"] = False
+    return layer.call(*args, **kwargs)
 
 
 def _forget_initializers(student):
@@ -121,7 +159,9 @@ def _image_shape(network, image_shape):
 
 def _float32_twin(network, shape):
     """Returns a copy of a network in float32, whatever its precision."""
-    twin = type(network).from_config(_in_float32(network.get_config()))
+    twin = type(network).from_config(
+        with_policy(network.get_config(), "float32")
+    )
     twin.build((None, *shape))
     twin.set_weights(network.get_weights())
     for layer in twin._flatten_layers(include_self=False):
@@ -131,20 +171,12 @@ def _float32_twin(network, shape):
     return twin
 
 
-def _in_float32(config):
-    """Returns a configuration in which every layer has dtype float32."""
-    if isinstance(config, dict):
-        return {
-            key: "float32" if key == "dtype" else _in_float32(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, (list, tuple)):
-        return type(config)(_in_float32(value) for value in config)
-    return config
+def name_apart(twins):
+    """Gives every layer of some networks a name of its own in one graph.
 
-
-def _name_apart(twins):
-    """Gives every layer of the twins a name of its own in one graph."""
+    Args:
+        twins: Dict from name to a layer.
+    """
     for name, twin in twins.items():
         for i, layer in enumerate(twin._flatten_layers(include_self=False)):
             layer.name = f"{name}_{i}_{layer.name}"

@@ -21,7 +21,9 @@ def fold_batch_norm(model):
 
     `BN(conv(x)) = (gamma / s) conv(x) + beta - mean gamma / s`, s the square
     root of variance plus epsilon, is a convolution with other weights and a
-    bias. A BatchNorm that follows something else (an addition, a ReLU) stays.
+    bias. A BatchNorm of maps that follows something else (an addition, a
+    ReLU) becomes a scale and a shift of each channel, a depthwise 1x1
+    convolution.
 
     Args:
         model: A functional Keras model in inference form.
@@ -40,6 +42,8 @@ def fold_batch_norm(model):
                 folded.build(before[1].shape)
                 _fill(folded, before[0], layer)
                 return folded(before[1])
+            if _of_maps(layer, args[0]):
+                return _scaled(layer, args[0], next(numbers))
         output = layer(*args, **kwargs)
         if type(layer) in FOLDABLE:
             # The output is kept, too: an id is unique among living objects.
@@ -58,6 +62,20 @@ def _foldable(layer, norm, output):
     return linear and last and channels_last
 
 
+def _of_maps(norm, tensor):
+    return len(tensor.shape) == 4 and norm.axis in (-1, 3)
+
+
+def _scaled(norm, tensor, number):
+    scale, shift = _scale_and_shift(norm)
+    layer = keras.layers.DepthwiseConv2D(
+        1, data_format="channels_last", name=f"{norm.name}_scale_{number}"
+    )
+    layer.build(tensor.shape)
+    layer.set_weights([scale.reshape(layer.kernel.shape), shift])
+    return layer(tensor)
+
+
 def _folded(layer, number):
     name = f"{layer.name}_folded_{number}"
     return layer.__class__.from_config(
@@ -66,14 +84,8 @@ def _folded(layer, number):
 
 
 def _fill(folded, layer, norm):
-    """Sets the weights of the folded layer, computed in float64."""
-    mean, variance = _array(norm.moving_mean), _array(norm.moving_variance)
-    scale = 1.0 / np.sqrt(variance + norm.epsilon)
-    if norm.scale:
-        scale = scale * _array(norm.gamma)
-    shift = -mean * scale
-    if norm.center:
-        shift = shift + _array(norm.beta)
+    """Sets the weights of the folded layer."""
+    scale, shift = _scale_and_shift(norm)
     kernel = _array(layer.kernel)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         by_filter = scale.reshape(kernel.shape[-2:])
@@ -81,6 +93,18 @@ def _fill(folded, layer, norm):
         by_filter = scale
     bias = _array(layer.bias) * scale if layer.use_bias else 0.0
     folded.set_weights([kernel * by_filter, shift + bias])
+
+
+def _scale_and_shift(norm):
+    """Returns what BatchNorm does at inference, `x * scale + shift`."""
+    mean, variance = _array(norm.moving_mean), _array(norm.moving_variance)
+    scale = 1.0 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        scale = scale * _array(norm.gamma)
+    shift = -mean * scale
+    if norm.center:
+        shift = shift + _array(norm.beta)
+    return scale, shift
 
 
 def _array(variable):

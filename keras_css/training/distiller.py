@@ -336,20 +336,17 @@ class OnlineDistiller(TrainStep, keras.Model):
 
     def train_on_batch(self, x, y=None, *args, **kwargs):
         """Trains one step; arguments as in Keras. Checks the first batch."""
-        if not self.built:
-            self._check_and_build(x, y)
+        self._meet_first_batch(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)
 
     def test_on_batch(self, x, y=None, *args, **kwargs):
         """Measures one batch; arguments as in Keras."""
-        if not self.built:
-            self._check_and_build(x, y, what="evaluation")
+        self._meet_first_batch(x, y, what="evaluation")
         return super().test_on_batch(x, y, *args, **kwargs)
 
     def predict_on_batch(self, x):
         """Returns every student's logits for one batch, as `predict` does."""
-        if not self.built:
-            self._check_and_build(x, None, what="prediction")
+        self._meet_first_batch(x, None, what="prediction")
         return students_of(self.method, super().predict_on_batch(x))
 
     @contextlib.contextmanager
@@ -468,6 +465,11 @@ class OnlineDistiller(TrainStep, keras.Model):
         # step a second time, which takes longer than an epoch on digits.
         if self.built and self.compiled and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+
+    def _meet_first_batch(self, x, y, what="training"):
+        # Later ones cost nothing more: a check would wait for the device.
+        if not self.built:
+            self._check_and_build(x, y, what)
 
     def _callbacks(self, callbacks, verbose, *own):
         given = callbacks or []

@@ -53,6 +53,7 @@ class SGD(keras.optimizers.Optimizer):
         self.coupled_weight_decay = weight_decay
         self.nesterov = nesterov
         self.velocities = None
+        self._rates = {}
 
     def build(self, variables):
         if self.built:
@@ -63,8 +64,24 @@ class SGD(keras.optimizers.Optimizer):
                 variables, "velocity"
             )
 
+    def scale_rate(self, variables, factor):
+        """Gives some weights a learning rate of their own.
+
+        It is not saved with the optimizer.
+
+        Args:
+            variables: List of Keras variables.
+            factor: What their rate is multiplied by.
+        """
+        if factor != 1:
+            self._rates.update({id(v): float(factor) for v in variables})
+
+    def rate_of(self, variable):
+        """Returns what the learning rate of a variable is multiplied by."""
+        return self._rates.get(id(variable), 1.0)
+
     def update_step(self, gradient, variable, learning_rate):
-        rate = ops.cast(learning_rate, variable.dtype)
+        rate = ops.cast(learning_rate, variable.dtype) * self.rate_of(variable)
         step = ops.cast(gradient, variable.dtype)
         if self.coupled_weight_decay and self.decays(variable):
             step = step + self.coupled_weight_decay * variable

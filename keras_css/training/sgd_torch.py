@@ -41,4 +41,8 @@ def update_all(optimizer, gradients, variables, learning_rate):
         else:
             steps = moved
     rate = ops.cast(learning_rate, variables[0].dtype)
-    torch._foreach_sub_(weights, torch._foreach_mul(steps, rate))
+    steps = torch._foreach_mul(steps, rate)
+    rates = [optimizer.rate_of(variable) for variable in variables]
+    if any(factor != 1 for factor in rates):
+        torch._foreach_mul_(steps, rates)
+    torch._foreach_sub_(weights, steps)

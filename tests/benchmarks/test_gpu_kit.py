@@ -92,10 +92,11 @@ def test_a_rehearsal_runs_every_part_and_repeats_none(tmp_path, student):
     record = json.loads((out / timed["record"]).read_text())
     assert {"plain", "torch", "matmul"} == set(record["contenders"])
     trained = parts["recipe"]["recipe"]
-    # The first slice is cut off by the clock, wherever it is by then; the
-    # second goes on with it and trains no epoch twice.
+    # The first slice was interrupted, the second one resumed.
     assert len(trained["slices"]) == 2
-    assert sum(part["epochs"] for part in trained["slices"]) == 8
+    epochs = [part["epochs"] for part in trained["slices"]]
+    assert sum(epochs) == 24
+    assert min(epochs) > 0
     assert (out / "recipe" / "result.json").exists()
     assert "cpu: " in parts["onnx"]["onnx"]["line"]
     assert "4 done" in done.stdout
