@@ -73,12 +73,22 @@ def _assemble(twins, parts, shape):
         shared = expand(twin.trunk, seen[name])
         for i, tail in enumerate(twin.tails):
             if (name, i) in parts:
-                features = expand(tail, twin.seen(shared, i))
+                features = expand(tail, _dense(twin.seen(shared, i)))
                 own = _own_columns(twin, i, parts[name, i])
                 own.name = f"{name}_branch_{i}_logits"
                 outputs.append(own(features))
     logits = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
     return open_layers(keras.Model(images, logits, name="student"))
+
+
+def _dense(tensor):
+    """Returns a symbolic tensor that Keras takes for a dense one.
+
+    Keras calls the product of a symbolic tensor and an array sparse, and on
+    JAX a layer of one's own behind it is then tried on sparse input.
+    """
+    tensor._sparse = False
+    return tensor
 
 
 def expand(layer, features):
