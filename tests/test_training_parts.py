@@ -38,6 +38,21 @@ def test_sgd_is_pytorchs_when_the_rate_changes(nesterov):
         )
 
 
+def test_some_weights_have_a_rate_of_their_own():
+    """All move as PyTorch's do, those by a tenth of the rate."""
+    optimizer = SGD(0.1, momentum=0.9, weight_decay=0.05)
+    weights = [keras.Variable(np.ones(3, "float32")) for _ in "ab"]
+    optimizer.build(weights)
+    optimizer.scale_rate(weights[1:], 0.1)
+    gradient = keras.ops.convert_to_tensor(np.float32([0.5, -1.0, 2.0]))
+    # While weights differ, so does their decay: one step only.
+    optimizer.apply([gradient, gradient])
+    full, tenth = (1 - keras.ops.convert_to_numpy(w) for w in weights)
+    expected = 0.1 * np.float32([0.55, -0.95, 2.05])
+    np.testing.assert_allclose(full, expected, rtol=1e-5)
+    np.testing.assert_allclose(tenth, 0.1 * full, rtol=1e-5, atol=1e-7)
+
+
 def test_sgd_against_torch_itself():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(1)

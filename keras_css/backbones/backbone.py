@@ -49,6 +49,22 @@ class Backbone:
     def check_image_shape(self, shape):
         """Raises `UserError` unless images `(H, W, channels)` suit it."""
 
+    def smallest_side(self, channels):
+        """Returns from which power of two on images are large enough, or None.
+
+        None where trunk and tail take no size up to 256 pixels.
+        """
+        for side in (2**k for k in range(9)):
+            try:
+                shape = (None, side, side, channels)
+                for part in (self.trunk(), self.tail()):
+                    part.build(shape)
+                    shape = part.compute_output_shape(shape)
+            except ValueError:
+                continue
+            return side
+        return None
+
     def get_config(self):
         return {"split": self.split}
 

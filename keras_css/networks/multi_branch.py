@@ -93,13 +93,28 @@ class MultiBranchNetwork(keras.Model):
             if not self.preprocessing.built:
                 self.preprocessing.build(input_shape)
             input_shape = self.preprocessing.compute_output_shape(input_shape)
-        self.trunk.build(input_shape)
-        feature_shape = self.trunk.compute_output_shape(input_shape)
+        feature_shape = self._built_for(self.trunk, input_shape)
         self.transformation.check(self.num_branches, feature_shape)
         for tail, head in zip(self.tails, self.heads):
-            tail.build(feature_shape)
+            self._built_for(tail, feature_shape)
             head.build((input_shape[0], self.backbone.feature_dim))
         self.built = True
+
+    def _built_for(self, part, shape):
+        """Builds trunk or tail and returns the shape of its output."""
+        try:
+            part.build(shape)
+            return part.compute_output_shape(shape)
+        except ValueError as error:
+            height, width, channels = self.image_shape
+            side = self.backbone.smallest_side(channels)
+            if side is None or min(height or side, width or side) >= side:
+                raise
+            raise UserError(
+                "Images must be large enough for the backbone's strides, for "
+                f"example {side}x{side}, received {height}x{width}: use larger "
+                "images (--image_size) or another backbone."
+            ) from error
 
     def call(self, images, training=None):
         return self.branches(self.shared(images, training), training)

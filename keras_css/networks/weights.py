@@ -58,9 +58,9 @@ def load_weights_by_name(network, source):
             Nothing is changed then.
     """
     pairs, missing = [], []
-    for i, tail in enumerate(network.tails):
+    for i in range(len(network.tails)):
         offered = _offered(source, i)
-        wanted = named_weights(tail)
+        wanted = _of_tail(network, i)
         if i == 0:
             wanted |= named_weights(network.trunk)
         for name, weight in wanted.items():
@@ -89,26 +89,36 @@ def load_weights_by_name(network, source):
     return Matched(tuple(loaded), tuple(missing), tuple(unused))
 
 
-def named_weights(layer):
+def named_weights(layer, first=0):
     """Returns dict from name to variable of a layer, inner layers included.
 
     A name consists of the layers' names and the variable's, with dots between
     them. In stages and blocks a layer that Keras named itself goes by its
     place among its siblings, because its name differs each time.
+
+    Args:
+        layer: A Keras layer, built.
+        first: The place of its first inner layer.
     """
-    children = [
-        child
-        for child in layer._flatten_layers(recursive=False, include_self=False)
-        if child.weights
-    ]
+    children = _children(layer)
     inner = {id(v) for child in children for v in child.variables}
     found = {v.name: v for v in layer.weights if id(v) not in inner}
     as_named = is_graph(layer) and not isinstance(layer, keras.Sequential)
-    for i, child in enumerate(children):
+    for i, child in enumerate(children, first):
         key = child.name if as_named or not _named_by_keras(child) else i
         own = named_weights(child)
         found.update({f"{key}.{name}": weight for name, weight in own.items()})
     return found
+
+
+def _children(layer):
+    inner = layer._flatten_layers(recursive=False, include_self=False)
+    return [child for child in inner if child.weights]
+
+
+def _of_tail(network, i):
+    """Returns the named weights of a tail; its places follow the trunk's."""
+    return named_weights(network.tails[i], first=len(_children(network.trunk)))
 
 
 def _named_by_keras(layer):
@@ -120,9 +130,8 @@ def _named_by_keras(layer):
 def _offered(source, branch):
     """Returns dict from name to variable of what a source has for a branch."""
     if isinstance(source, MultiBranchNetwork):
-        tails = source.tails
-        tail = tails[branch if branch < len(tails) else 0]
-        return {**named_weights(source.trunk), **named_weights(tail)}
+        tail = branch if branch < len(source.tails) else 0
+        return {**named_weights(source.trunk), **_of_tail(source, tail)}
     found = {}
     for step in Graph(source).steps:
         if step.weighted:

@@ -45,7 +45,7 @@ def build_distiller(config, dataset, published=False):
             )
         )
     for network in networks:
-        _freeze(network, config.freeze)
+        freeze_trunk(network, config.freeze)
     return OnlineDistiller(
         networks,
         method=method,
@@ -65,8 +65,14 @@ def _normalising(backbone, dataset):
     return keras.layers.Rescaling(scale, offset, dtype="float32")
 
 
-def _freeze(network, what):
-    """Keeps weights of a network's trunk as they are while it trains."""
+def freeze_trunk(network, what):
+    """Keeps weights of a network's trunk as they are while it trains.
+
+    Args:
+        network: A `MultiBranchNetwork`, built or not.
+        what: `"trunk"` for all of them, `"batch_norm"` for those of BatchNorm,
+            its statistics included, `"none"`.
+    """
     if what == "trunk":
         network.trunk.trainable = False
     elif what == "batch_norm":
