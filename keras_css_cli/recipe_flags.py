@@ -19,6 +19,16 @@ OWN_NAMES = (
 NAMES = (*OWN_NAMES, *data_flags.NAMES, *augmentation_flags.NAMES)
 
 flags.DEFINE_string(
+    "recipe",
+    None,
+    "Whole settings by name, which other flags change: digits_demo, "
+    "cifar100_css, cifar100_okddip, cub200_css, stanford_dogs_css, "
+    "stanford_cars_css. The files in keras_css/recipes say what each is for.",
+)
+flags.DEFINE_bool(
+    "shrink", False, "The recipe's form for a laptop: it ends within minutes."
+)
+flags.DEFINE_string(
     "backend",
     None,
     "Keras backend: tensorflow, jax or torch. Default: KERAS_BACKEND, else "
@@ -92,7 +102,13 @@ flags.DEFINE_string(
 
 
 def settings():
-    """Returns the flags, with those on data and augmentation, as a dict."""
+    """Returns the flags, with those on data and augmentation, as a dict.
+
+    A recipe's settings stand for flags that were not given.
+
+    Raises:
+        UserError: If a flag cannot be read or the recipe is unknown.
+    """
     found = {
         **data_flags.data_settings(),
         **augmentation_flags.augmentation_settings(),
@@ -100,7 +116,17 @@ def settings():
     }
     if FLAGS.lr_milestones is not None:
         found["lr_milestones"] = milestones(FLAGS.lr_milestones)
+    for name, value in recipe().items():
+        if name in found and not FLAGS[name].present:
+            found[name] = value
     return found
+
+
+def recipe():
+    """Returns the settings of the recipe that was named, if any."""
+    from keras_css.recipes import recipe_settings
+
+    return recipe_settings(FLAGS.recipe, FLAGS.shrink)
 
 
 def milestones(texts):

@@ -11,6 +11,7 @@ Settings that are not given come from the data set and the method. Examples:
   python scripts/train.py --dataset digits --method independent
   python scripts/train.py --dataset folder --data_dir PHOTOS --epochs 60
   python scripts/train.py --dataset cifar100 --data_dir cifar-100-python
+  python scripts/train.py --recipe cifar100_css --shrink
   python scripts/train.py --dataset digits --method_option variant=detached
   python scripts/train.py --run_dir runs/digits-css-tensorflow-1 --resume
 """
@@ -99,12 +100,16 @@ def _settings():
     """Returns the flags as settings of `RunConfig`."""
     from keras_css.runs.config import parse_method_options
 
+    recipe = recipe_flags.recipe()
+    method = recipe.get("method", FLAGS.method)
+    options = recipe.get("method_options", {})
+    if FLAGS["method"].present and FLAGS.method != method:
+        method, options = FLAGS.method, {}
+    own = parse_method_options(method, FLAGS.method_option)
     return {
         **recipe_flags.settings(),
-        "method": FLAGS.method,
-        "method_options": parse_method_options(
-            FLAGS.method, FLAGS.method_option
-        ),
+        "method": method,
+        "method_options": {**options, **own},
         "seed": FLAGS.seed,
     }
 

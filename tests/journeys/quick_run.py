@@ -2,10 +2,7 @@
 
 import json
 
-QUICK = (
-    *("--dataset", "digits", "--network_a", "resnet8", "--network_b"),
-    *("resnet8", "--branches", "2", "--epochs", "3"),
-)
+QUICK = ("--recipe", "digits_demo", "--shrink", "--epochs", "3")
 
 
 def only_run(place):
