@@ -1,4 +1,4 @@
-"""CSS with a main branch on Stanford Cars, fine-tuned at 224 pixels.
+"""CSS with a main branch on Stanford Cars, at 224 pixels.
 
 Claim: a small network for pictures of much the same thing, shipped at the cost
 of a plain MobileNetV2; from nothing at 64 pixels when shrunk.
