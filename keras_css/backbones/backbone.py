@@ -49,6 +49,10 @@ class Backbone:
     def check_image_shape(self, shape):
         """Raises `UserError` unless images `(H, W, channels)` suit it."""
 
+    def about(self):
+        """Returns what an exported file says of it, as JSON can hold it."""
+        return keras.saving.serialize_keras_object(self)
+
     def smallest_side(self, channels):
         """Returns from which power of two on images are large enough, or None.
 

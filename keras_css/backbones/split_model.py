@@ -172,6 +172,11 @@ class SplitModel(Backbone):
                 "choose the images' size (--image_size)."
             )
 
+    def about(self):
+        """Returns what an exported file says: the model would be too much."""
+        cut_at = self._trunk.layers[-1].name
+        return {"class_name": type(self).__name__, "cut_at": cut_at}
+
     def swap_red_and_blue(self):
         """Lets weights made for BGR images take RGB ones."""
         first = next(layer for layer in self._trunk.layers if layer.weights)

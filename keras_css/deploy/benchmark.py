@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from keras_css.backbones import Backbone
+from keras_css.backbones import SplitModel
 from keras_css.deploy.candidate import Candidate
 from keras_css.deploy.candidate import ExportOptions
 from keras_css.deploy.graph import append_softmax
@@ -126,7 +127,8 @@ def _one_size(files, size, seconds, metadata, student):
 def _plain_backbone(metadata):
     """Returns the student's backbone with fresh weights and a plain head.
 
-    Of what a file says only classes are used that are registered backbones.
+    Of what a file says only classes are used that are registered backbones;
+    a `SplitModel`, which would bring layers of its own, is none of them.
     """
     backbones = metadata.get("backbones")
     if not isinstance(backbones, dict) or len(backbones) != 1:
@@ -135,6 +137,8 @@ def _plain_backbone(metadata):
     try:
         kind = keras.saving.get_registered_object(stored["registered_name"])
         if not (isinstance(kind, type) and issubclass(kind, Backbone)):
+            return None
+        if issubclass(kind, SplitModel):
             return None
         backbone = kind.from_config(stored["config"])
     except (TypeError, ValueError, KeyError):

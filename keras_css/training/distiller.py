@@ -8,18 +8,15 @@ from keras import ops
 
 from keras_css import methods
 from keras_css.errors import UserError
-from keras_css.errors import unknown_name
-from keras_css.evaluation.students import KINDS
-from keras_css.evaluation.students import choose_student
 from keras_css.evaluation.students import students_of
 from keras_css.precision import scaling_loss
-from keras_css.students import cut_student
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.data_checks import check_batch_source
 from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
 from keras_css.training.sgd import SGD
+from keras_css.training.student import student_of
 from keras_css.training.train_step import TrainStep
 from keras_css.training.views import TrainingViews
 
@@ -376,48 +373,7 @@ class OnlineDistiller(TrainStep, keras.Model):
         Raises:
             UserError: If there is no such student, or nothing was validated.
         """
-        if not self.built:
-            raise UserError(
-                "A student is cut out of a cohort that has seen images: call "
-                "fit or build first."
-            )
-        known = self.method.student_parts()
-        if name not in known and name in ("best", *KINDS):
-            name = choose_student(name, self._validated_accuracies(name))
-        if name not in known:
-            raise unknown_name("student", name, ["best", *known])
-        networks = {**self.named_networks, **self.method.own_networks}
-        student = cut_student(networks, known[name], image_shape)
-        used = sorted({network for network, _ in known[name]})
-        student.about = {
-            "student": name,
-            "method": methods.name_of(self.method),
-            "backbones": {
-                network: keras.saving.serialize_keras_object(
-                    networks[network].backbone
-                )
-                for network in used
-            },
-        }
-        return student
-
-    def _validated_accuracies(self, wanted):
-        """Returns each student's validation accuracy in the last epoch."""
-        history = getattr(self, "history", None)
-        logs = history.history if history else {}
-        found = {
-            student: logs[f"val_{student}/accuracy"][-1]
-            for student in self.method.student_parts()
-            if f"val_{student}/accuracy" in logs
-        }
-        if not found:
-            raise UserError(
-                f"The '{wanted}' student is chosen on validation data, and "
-                "the last fit had none: fit with validation_data or "
-                "validation_split, or name one of "
-                f"{', '.join(self.method.student_names)}."
-            )
-        return found
+        return student_of(self, name, image_shape)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
