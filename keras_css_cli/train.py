@@ -12,7 +12,7 @@ Settings that are not given come from the data set and the method. Examples:
   python scripts/train.py --dataset folder --data_dir PHOTOS --epochs 60
   python scripts/train.py --dataset cifar100 --data_dir cifar-100-python
   python scripts/train.py --recipe cifar100_css --shrink
-  python scripts/train.py --dataset digits --method_option variant=detached
+  python scripts/train.py --dataset digits --method_option variant=released
   python scripts/train.py --run_dir runs/digits-css-tensorflow-1 --resume
 """
 
@@ -47,7 +47,7 @@ flags.DEFINE_string(
 flags.DEFINE_multi_string(
     "method_option",
     [],
-    "An argument of the method, such as variant=detached or temperature=4; "
+    "An argument of the method, such as variant=released or temperature=4; "
     "may be given several times.",
 )
 flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")

@@ -12,18 +12,15 @@ class AveragedCopies:
     A copy's trainable weights follow `average <- d average + (1 - d) weight`
     with `d = min(1 - 1 / (step + 1), decay)` (mean teacher, Tarvainen and
     Valpola 2017, arXiv 1703.01780). It does not train. Its BatchNorm
-    statistics come from its own calls in training, so a copy that is never
-    called there takes `average_statistics=True`.
+    statistics come from its own calls in training.
 
     Args:
         networks: Dict from name to network.
         decay: Largest d.
-        average_statistics: Whether BatchNorm statistics are averaged, too.
     """
 
-    def __init__(self, networks, decay, average_statistics=False):
+    def __init__(self, networks, decay):
         self.decay = decay
-        self.average_statistics = average_statistics
         self.networks = {
             average_name(name, len(networks)): copy_of(network)
             for name, network in networks.items()
@@ -46,7 +43,7 @@ class AveragedCopies:
         decay = keras.ops.minimum(1.0 - 1.0 / (step + 1.0), self.decay)
         for copy, network in zip(self.networks.values(), networks.values()):
             for average, weight in zip(copy.weights, network.weights):
-                if weight.trainable or self.average_statistics:
+                if weight.trainable:
                     d = keras.ops.cast(decay, average.dtype)
                     average.assign(d * average + (1.0 - d) * weight)
 

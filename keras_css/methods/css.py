@@ -8,8 +8,6 @@ from keras import ops
 
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
-from keras_css.methods.averaging import AveragedCopies
-from keras_css.methods.averaging import check_decay
 from keras_css.methods.distillation import Distillation
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
@@ -19,7 +17,9 @@ from keras_css.supervision import aggregate
 from keras_css.supervision import branch_labels
 from keras_css.supervision import member_logits
 
-VARIANTS = ("released", "detached")
+VARIANTS = ("released", "detached", "main_branch")
+# What a run takes that does not say: of the three the one that was best.
+RECOMMENDED = "main_branch"
 # Two networks that are certain of a whole batch would score 0 / 0.
 SMALLEST_CE = 1e-12
 
@@ -43,22 +43,17 @@ class CSS(Distillation):
     and with C columns, m_a, which is taught by the other network's and by the
     mean of both networks' aggregates; it ships as `network_a/main`:
 
-        L_a  = joint_weight (CE_a + u_ab T^2 KD_a) + CE(m_a)
+        L_a  = CE_a + u_ab T^2 KD_a + CE(m_a)
                + T^2 KL(m_b || m_a) + T^2 KL(mean of aggregates || m_a)
 
     Args:
         temperature: T.
         variant: `"released"` lets gradients flow into targets and scores, as
-            the authors' code does; `"detached"` stops both. What teaches a
-            main branch is always detached.
+            the authors' code does; `"detached"` stops both; `"main_branch"`
+            does, too, and has main branches, for networks that are made with
+            `main_branch=True`.
         ramp_up_epochs: E of w(e), a weight of all distillation; 0 for 1.
         utility_scores: Whether u_ab is CE_a / CE_b; else 1.
-        main_branch: Whether networks have a main branch.
-        joint_weight: Weight of the joint branches' part of the loss.
-        joint_decay_epochs: Epochs over which that weight falls to 0 in a
-            straight line; 0 for never.
-        average_decay: Largest decay of a running average of all weights,
-            shipped as `ema_a/...`; 0 for no average.
 
     Raises:
         UserError: If an argument is out of range.
@@ -72,33 +67,22 @@ class CSS(Distillation):
         variant="released",
         ramp_up_epochs=0,
         utility_scores=True,
-        main_branch=False,
-        joint_weight=1.0,
-        joint_decay_epochs=0,
-        average_decay=0.0,
         **kwargs,
     ):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
         if variant not in VARIANTS:
             raise unknown_name("variant of CSS", variant, VARIANTS)
-        if not main_branch and (joint_weight != 1 or joint_decay_epochs):
-            raise UserError(
-                "joint_weight and joint_decay_epochs weigh the joint branches "
-                "against a main branch: they need main_branch=True."
-            )
-        if not (joint_weight >= 0 and joint_decay_epochs >= 0):
-            raise UserError(
-                "joint_weight and joint_decay_epochs must be at least 0. "
-                f"Received: {joint_weight} and {joint_decay_epochs}"
-            )
-        check_decay("average_decay", average_decay)
         self.variant = variant
         self.utility_scores = utility_scores
-        self.main_branch = main_branch
-        self.joint_weight = joint_weight
-        self.joint_decay_epochs = joint_decay_epochs
-        self.average_decay = average_decay
-        self.copies = None
+
+    @property
+    def main_branch(self):
+        """Whether networks have a main branch."""
+        return self.variant == "main_branch"
+
+    @classmethod
+    def run_options(cls, epochs):
+        return {"variant": RECOMMENDED}
 
     @property
     def network_defaults(self):
@@ -122,48 +106,25 @@ class CSS(Distillation):
         mains = sorted({n.main_branch for n in networks.values()})
         if mains != [self.main_branch]:
             raise UserError(
-                "CSS and all its networks need the same main_branch. "
-                f"Received: {self.main_branch}, of the networks {mains}"
+                f"CSS with variant='{self.variant}' needs networks with "
+                f"main_branch={self.main_branch}. Received: {mains}"
             )
-        if self.average_decay:
-            self.copies = AveragedCopies(
-                networks, self.average_decay, average_statistics=True
-            )
-            # Keras tracks networks that are in a list.
-            self.copied = list(self.copies.networks.values())
-            self.step = self.add_weight(
-                name="step", shape=(), initializer="zeros", trainable=False
-            )
-
-    @property
-    def own_networks(self):
-        return self.copies.networks if self.copies else {}
-
-    def call_networks(self, networks, views, training=None):
-        outputs = super().call_networks(networks, views, training)
-        for copy, name in zip(self.own_networks, networks):
-            outputs[copy] = self.own_networks[copy](views[name], training=False)
-        return outputs
 
     def compute_losses(
         self, outputs, labels, sample_weight=None, epoch=0.0, training=False
     ):
-        outputs = {name: outputs[name] for name in self.branch_counts}
         weight = self.ramp_up(epoch)
         terms = self._joint_terms(outputs, labels, sample_weight, weight)
         if self.main_branch:
-            share = self._joint_share(epoch)
             main = self._main_terms(outputs, labels, sample_weight, weight)
             for name in outputs:
-                terms[f"{name}/loss"] = (
-                    share * terms[f"{name}/loss"] + main[f"{name}/main_loss"]
-                )
+                terms[f"{name}/loss"] += main[f"{name}/main_loss"]
             terms |= main
         total = sum(terms[f"{name}/loss"] for name in outputs)
         return {**terms, "loss": total}
 
     def _joint_terms(self, outputs, labels, sample_weight, weight):
-        detach = ops.stop_gradient if self.variant == "detached" else _keep
+        detach = _keep if self.variant == "released" else ops.stop_gradient
         logits = {name: output["logits"] for name, output in outputs.items()}
         ce = {}
         for name, z in logits.items():
@@ -221,43 +182,11 @@ class CSS(Distillation):
             for i in range(n)
         }
 
-    def _joint_share(self, epoch):
-        if not self.joint_decay_epochs:
-            return self.joint_weight
-        left = 1.0 - ops.minimum(epoch / self.joint_decay_epochs, 1.0)
-        return self.joint_weight * left
-
-    def student_parts(self):
-        """Returns those of the networks, and the same of their averages."""
-        parts = super().student_parts()
-        copies = {
-            name.replace("network", "ema"): {
-                (network.replace("network", "ema"), i): weight
-                for (network, i), weight in members.items()
-            }
-            for name, members in parts.items()
-            if name != "ensemble"
-        }
-        return {**parts, **copies} if self.copies else parts
-
-    def begin(self, networks):
-        if self.copies:
-            self.copies.begin(networks)
-
-    def after_step(self, networks):
-        if self.copies:
-            self.copies.follow(networks, self.step)
-            self.step.assign_add(1.0)
-
     def get_config(self):
         return {
             **super().get_config(),
             "variant": self.variant,
             "utility_scores": self.utility_scores,
-            "main_branch": self.main_branch,
-            "joint_weight": self.joint_weight,
-            "joint_decay_epochs": self.joint_decay_epochs,
-            "average_decay": self.average_decay,
         }
 
 

@@ -13,6 +13,7 @@ plain training, are in results/.
 SETTINGS = {
     "dataset": "cifar100",
     "method": "css",
+    "method_options": {"variant": "released"},
     "network_a": "resnet110_bottleneck",
     "network_b": "resnet56_bottleneck",
     "epochs": 300,

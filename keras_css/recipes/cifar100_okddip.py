@@ -14,6 +14,7 @@ from keras_css.recipes import cifar100_css
 SETTINGS = {
     **cifar100_css.SETTINGS,
     "method": "okddip",
+    "method_options": {},
     "network_b": None,
 }
 SHRUNK = {**cifar100_css.SHRUNK, "network_b": None}

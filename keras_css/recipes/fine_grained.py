@@ -9,7 +9,7 @@ nothing at 64 pixels, with the schedule squeezed into a few epochs.
 
 SETTINGS = {
     "method": "css",
-    "method_options": {"variant": "detached", "main_branch": True},
+    "method_options": {"variant": "main_branch"},
     "network_a": "applications:MobileNetV2@block_13_expand_relu",
     "network_b": "applications:MobileNetV2@block_13_expand_relu",
     "weights_a": "imagenet",

@@ -49,6 +49,7 @@ def test_the_result_says_what_the_design_promises(trained):
     }
     students = {
         *(f"network_{n}/branch_{i}" for n in "ab" for i in range(2)),
+        *("network_a/main", "network_b/main"),
         *("network_a", "network_b", "ensemble"),
     }
     assert set(result["student_parameters"]) == students

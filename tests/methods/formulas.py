@@ -123,8 +123,8 @@ def hssakd(x, fixed, y, w, t):
     return total
 
 
-def css_main(x, fixed, y, w, t, joint_weight=1.0):
-    """CSS, detached, without utility scores, with a main branch."""
+def css_main(x, fixed, y, w, t):
+    """CSS with a main branch, without utility scores."""
     names = ("network_a", "network_b")
     n = x["network_a/logits"].shape[2]
     aggregates = [
@@ -139,7 +139,7 @@ def css_main(x, fixed, y, w, t, joint_weight=1.0):
             [ce(p, y * n + i) + w * kd(q[i], p, t) for i, p in enumerate(z)]
         )
         main = x[f"{own}/main"]
-        total += joint_weight * joint + ce(main, y)
+        total += joint + ce(main, y)
         total += w * kd(fixed[f"{other}/main"], main, t)
         total += w * kd(everyone, main, t)
     return total

@@ -25,7 +25,7 @@ NAMES = [*METHODS.names(), MAIN, LINEAR, GENERAL]
 def cohort(name, **options):
     """Returns a compiled cohort of tiny networks, as the method has it."""
     if name == MAIN:
-        method = CSS(variant="detached", main_branch=True, average_decay=0.9)
+        method = CSS(variant="main_branch")
     elif name in (LINEAR, GENERAL):
         method = KDCL(target=name.removeprefix("kdcl "))
     else:
@@ -121,7 +121,7 @@ def test_hssakd_ships_what_it_measures_under_a_transformation():
     [
         (OKDDip(), "network_a/leader"),
         (PCL(), "ema"),
-        (CSS(main_branch=True), "network_b/main"),
+        (CSS(variant="main_branch"), "network_b/main"),
     ],
     ids=["okddip", "pcl", "css"],
 )

@@ -130,17 +130,9 @@ CASES = {
         turns=4,
     ),
     "css main": lambda: Case(
-        CSS(
-            variant="detached",
-            **RAMP,
-            utility_scores=False,
-            main_branch=True,
-            joint_weight=0.5,
-            joint_decay_epochs=8,
-        ),
+        CSS(variant="main_branch", **RAMP, utility_scores=False),
         two(logits=(3 * C, 3), main=(C,)),
-        # Epoch 2 of 8: three quarters are left.
-        functools.partial(formulas.css_main, joint_weight=0.5 * 0.75),
+        formulas.css_main,
     ),
 }
 
