@@ -137,8 +137,16 @@ def _convert_folder(folder):
         tf.TensorSpec((spec["batch_size"], *shape), dtype, name="image")
     ]
     function = tf.function(call, input_signature=signature)
-    proto, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
-    _keep_constants(proto, function.get_concrete_function(*signature))
+    # Keras wraps a grouped convolution in a function of its own, which tf2onnx
+    # would leave a call; run eagerly, it becomes a part of the one here.
+    tf.config.run_functions_eagerly(True)
+    try:
+        proto, _ = tf2onnx.convert.from_function(
+            function, signature, opset=OPSET
+        )
+        _keep_constants(proto, function.get_concrete_function(*signature))
+    finally:
+        tf.config.run_functions_eagerly(False)
     onnx.save(proto, folder / "student.onnx")
     keras.backend.clear_session()
 

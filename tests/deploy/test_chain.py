@@ -109,3 +109,22 @@ def test_a_branch_costs_what_the_plain_backbone_costs(tmp_path):
     assert nodes[0].pop("Mul") == nodes[1].pop("Mul") + 1
     assert nodes[0] == nodes[1]
     assert not {"BatchNormalization", "Pad"} & set(nodes[0])
+
+
+@pytest.mark.once
+def test_grouped_convolutions_stay_one_node(tmp_path):
+    """Keras compiles them apart, as in ConvNeXt, on TensorFlow."""
+    images = keras.Input((12, 12, 8), name="image")
+    x = keras.layers.Conv2D(8, 3, padding="same", groups=8)(images)
+    x = keras.layers.Conv2D(16, 3, strides=2, groups=2)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    student = keras.Model(images, keras.layers.Dense(3)(x))
+    report = export_onnx(
+        student,
+        tmp_path / "s.onnx",
+        images=np.random.default_rng(0).normal(size=(4, 12, 12, 8)),
+        input_kind="float_nhwc",
+        say=lambda line: None,
+    )
+    assert report["nodes"]["Conv"] == 2
+    assert report["proof"]["largest_difference"] < 1e-5
