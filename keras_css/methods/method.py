@@ -87,7 +87,7 @@ class Method(keras.layers.Layer):
 
     @classmethod
     def run_options(cls, epochs):
-        """Returns arguments that a command's run takes where nothing is said."""
+        """Returns arguments that a command takes where nothing is said."""
         return {}
 
     @property

@@ -1,5 +1,7 @@
 """A user's own Keras model, cut in trunk and tail."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from keras_css import MultiBranchNetwork
 from keras_css import UserError
 from keras_css.backbones import split_model
 from keras_css.backbones import suggest_splits
+from keras_css.backbones.applications import _normalisation
 from keras_css.students import cut_student
 
 
@@ -236,3 +239,31 @@ def test_models_of_keras_applications(name, feature_dim):
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
     parts = backbone.trunk().count_params() + backbone.tail().count_params()
     assert parts + 7 * (feature_dim + 1) == model.count_params()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121"])
+def test_pixels_are_normalised_as_published_weights_want_it(name):
+    """What the model's own preprocess_input makes of RGB pixels."""
+    build = getattr(keras.applications, name)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 3, 3, 3))
+    pixels = pixels.astype("float32")
+    expected = inspect.getmodule(build).preprocess_input(pixels.copy())
+    (scale, offset), swapped = _normalisation(build)
+    found = pixels * scale + offset
+    assert swapped == (name == "ResNet50")
+    found = found[..., ::-1] if swapped else found
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.once
+def test_weights_for_blue_first_take_red_first():
+    model = small_model()
+    backbone = split_model(model, "pool")
+    images = images_for((16, 16, 3))
+    before = to_numpy(backbone.trunk()(images))
+    backbone.swap_red_and_blue()
+    after = to_numpy(backbone.trunk()(images[..., ::-1].copy()))
+    np.testing.assert_allclose(after, before, rtol=1e-5)
+    swapped = to_numpy(backbone.trunk()(images))
+    assert np.abs(swapped - before).max() > 1e-3
