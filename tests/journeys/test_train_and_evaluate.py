@@ -67,7 +67,7 @@ def test_the_result_says_what_the_design_promises(trained):
     assert agreement["students"] == branches
     for measure, mean in agreement["means"].items():
         assert result["diversity"][measure] == mean
-        assert np.shape(agreement["pairs"][measure]) == (4, 4)
+        assert np.shape(agreement["pairs"][measure]) == (6, 6)
     wrong = np.diag(agreement["pairs"]["double_fault"])
     assert [1 - result["test"][name] for name in branches] == pytest.approx(
         wrong
