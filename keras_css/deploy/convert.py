@@ -147,6 +147,7 @@ def _convert_folder(folder):
         _keep_constants(proto, function.get_concrete_function(*signature))
     finally:
         tf.config.run_functions_eagerly(False)
+    _write_erfc(proto)
     onnx.save(proto, folder / "student.onnx")
     keras.backend.clear_session()
 
@@ -166,3 +167,25 @@ def _keep_constants(proto, function):
                 proto.graph.input.remove(given)
                 constant = numpy_helper.from_array(tensor.numpy(), given.name)
                 proto.graph.initializer.append(constant)
+
+
+def _write_erfc(proto):
+    """Writes `erfc(x)`, a part of GELU that ONNX has not, as `1 - erf(x)`."""
+    from onnx import helper
+    from onnx import numpy_helper
+
+    nodes = []
+    for node in proto.graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        (x,), (y,) = node.input, node.output
+        one, erf = f"{y}/one", f"{y}/erf"
+        constant = numpy_helper.from_array(np.float32(1.0), one)
+        proto.graph.initializer.append(constant)
+        nodes += [
+            helper.make_node("Erf", [x], [erf], name=erf),
+            helper.make_node("Sub", [one, erf], [y], name=node.name),
+        ]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)

@@ -112,10 +112,11 @@ def test_a_branch_costs_what_the_plain_backbone_costs(tmp_path):
 
 
 @pytest.mark.once
-def test_grouped_convolutions_stay_one_node(tmp_path):
-    """Keras compiles them apart, as in ConvNeXt, on TensorFlow."""
+def test_grouped_convolutions_and_gelu_as_in_convnext(tmp_path):
+    """Keras compiles the ones apart on TensorFlow; ONNX has no erfc."""
     images = keras.Input((12, 12, 8), name="image")
     x = keras.layers.Conv2D(8, 3, padding="same", groups=8)(images)
+    x = keras.layers.Activation("gelu")(x)
     x = keras.layers.Conv2D(16, 3, strides=2, groups=2)(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     student = keras.Model(images, keras.layers.Dense(3)(x))
