@@ -21,12 +21,17 @@ def student_kind(name):
 def best_student(accuracies):
     """Returns the name of the most accurate student, the cheapest of equals.
 
+    A main branch has no transformation to compute: it is cheaper than others.
+
     Args:
         accuracies: Dict from student name to validation accuracy.
     """
-    return min(
-        accuracies, key=lambda name: (-accuracies[name], student_kind(name))
-    )
+
+    def rank(name):
+        transformed = not name.endswith("/main")
+        return (-accuracies[name], student_kind(name), transformed)
+
+    return min(accuracies, key=rank)
 
 
 # In the order of `student_kind`.

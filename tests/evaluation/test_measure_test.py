@@ -5,6 +5,7 @@ import pytest
 import tiny
 
 from keras_css.data import Split
+from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
 from keras_css.evaluation.calibration import expected_calibration_error
@@ -41,3 +42,13 @@ def test_measures_are_those_of_the_predictions():
     for name, mean in agreement["means"].items():
         assert measured["diversity"][name] == mean
     assert measured["diversity"]["fair_mutual"] > 0
+
+
+def test_of_equals_the_cheapest_is_the_best():
+    """A main branch has no transformation; a network costs its branches."""
+    students = ["ensemble", "network_a", "network_a/branch_0", "network_a/main"]
+    equal = dict.fromkeys(students, 0.5)
+    assert best_student(equal) == "network_a/main"
+    assert best_student({**equal, "network_a": 0.6}) == "network_a"
+    del equal["network_a/main"]
+    assert best_student(equal) == "network_a/branch_0"
