@@ -74,11 +74,12 @@ class SGD(keras.optimizers.Optimizer):
             factor: What their rate is multiplied by.
         """
         if factor != 1:
-            self._rates.update({id(v): float(factor) for v in variables})
+            rate = float(factor)
+            self._rates.update({self._var_key(v): rate for v in variables})
 
     def rate_of(self, variable):
         """Returns what the learning rate of a variable is multiplied by."""
-        return self._rates.get(id(variable), 1.0)
+        return self._rates.get(self._var_key(variable), 1.0)
 
     def update_step(self, gradient, variable, learning_rate):
         rate = ops.cast(learning_rate, variable.dtype) * self.rate_of(variable)
