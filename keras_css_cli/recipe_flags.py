@@ -45,8 +45,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "network_b",
     None,
-    "Backbone of the second; 'none' for a single network. Default: as many "
-    "networks as the method has.",
+    "Backbone of the second; 'none' for a single network. Default: that of the "
+    "first, as many networks as the method has.",
 )
 flags.DEFINE_string("network_c", None, "Backbone of a third network.")
 flags.DEFINE_string("network_d", None, "Backbone of a fourth one.")

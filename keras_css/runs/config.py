@@ -222,10 +222,11 @@ class RunConfig(DataRequest):
     def _other_networks(self, recipe, count):
         """Returns the networks beside the first where nothing is said.
 
-        The recipe's, in turn, as many as the method's cohort has.
+        The first one's, or the data set's own two in turn, as many as the
+        method's cohort has.
         """
         first = self.network_a or recipe.network_a
-        second = self.network_b or recipe.network_b
+        second = self.network_b or self.network_a or recipe.network_b
         turns = [first, second if second != "none" else first] * 2
         return {
             key: turns[i] if i < count else "none"

@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from keras_css import UserError
+from keras_css.data import load_dataset
 from keras_css.recipes import RECIPES
 from keras_css.recipes import recipe_settings
 from keras_css.runs import RunConfig
@@ -28,6 +29,17 @@ def test_every_recipe_says_what_it_is_for(name):
     for heading in ("Claim:", "Command:", "Time:", "Number:"):
         assert f"\n{heading}" in said
     assert f"--recipe {name}" in said
+
+
+def test_the_other_networks_are_like_the_first():
+    dataset = load_dataset("digits", say=lambda line: None)
+    for given, expected in (
+        ({}, ["resnet14", "resnet8"]),
+        ({"network_a": "resnet20"}, ["resnet20", "resnet20"]),
+        ({"network_a": "resnet20", "network_b": "none"}, ["resnet20"]),
+        ({"network_b": "resnet20"}, ["resnet14", "resnet20"]),
+    ):
+        assert RunConfig(**given).complete(dataset).networks == expected
 
 
 def test_what_is_no_recipe():
