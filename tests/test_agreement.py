@@ -17,6 +17,7 @@ import pytest
 
 import keras_css
 from keras_css.methods import CSS
+from keras_css.methods import PCL
 from keras_css.methods import Independent
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -51,11 +52,20 @@ def test_losses_and_gradients_agree(tmp_path):
         pytest.skip(f"only {installed} is installed: nothing to compare")
     keras.utils.set_random_seed(0)
     models = []
-    # Detaching is checked on each backend by test_methods.py.
-    for method in (CSS(), Independent()):
+    # The other methods' losses are held to NumPy on each backend, by
+    # tests/methods/test_losses.py.
+    joint, plain = {}, {"transformation": "none", "joint_labels": False}
+    for method, count, options in (
+        (CSS(), 2, joint),
+        (CSS(variant="main_branch"), 2, {"main_branch": True}),
+        (Independent(), 2, joint),
+        (PCL(), 1, plain),
+    ):
         networks = [
-            keras_css.MultiBranchNetwork("resnet8", 5, num_branches=2)
-            for _ in "ab"
+            keras_css.MultiBranchNetwork(
+                "resnet8", 5, num_branches=2, **options
+            )
+            for _ in range(count)
         ]
         distiller = keras_css.OnlineDistiller(networks, method)
         distiller.compile(keras_css.SGD(0.1, momentum=0.9, weight_decay=0.0))

@@ -6,6 +6,7 @@ those targets held still.
 """
 
 import numpy as np
+import scipy.optimize
 
 
 def log_softmax(z):
@@ -101,6 +102,17 @@ def min_logit(z, y):
     return np.min([own - t for own, t in zip(z, true)], axis=0)
 
 
+def linear(z, y):
+    """The combination of two networks with the least cross-entropy."""
+    best = scipy.optimize.minimize_scalar(
+        lambda a: ce(a * z[0] + (1 - a) * z[1], y),
+        bounds=(0, 1),
+        method="bounded",
+        options={"xatol": 1e-10},
+    ).x
+    return best * z[0] + (1 - best) * z[1]
+
+
 def ffl(x, fixed, y, w, t):
     z = branches(x["network_a/logits"])
     fused, target = x["network_a/fused"], fixed["network_a/fused"]
@@ -123,8 +135,14 @@ def hssakd(x, fixed, y, w, t):
     return total
 
 
-def css_main(x, fixed, y, w, t):
-    """CSS with a main branch, without utility scores."""
+def joint_ce(logits, y):
+    """Mean over the branches of the cross-entropy of their joint labels."""
+    z = branches(logits)
+    return np.mean([ce(p, y * len(z) + i) for i, p in enumerate(z)])
+
+
+def css_main(x, fixed, y, w, t, scores=True):
+    """CSS with a main branch, with or without utility scores."""
     names = ("network_a", "network_b")
     n = x["network_a/logits"].shape[2]
     aggregates = [
@@ -135,9 +153,12 @@ def css_main(x, fixed, y, w, t):
     total = 0.0
     for own, other in (names, names[::-1]):
         z, q = branches(x[f"{own}/logits"]), branches(fixed[f"{other}/logits"])
-        joint = np.mean(
-            [ce(p, y * n + i) + w * kd(q[i], p, t) for i, p in enumerate(z)]
+        u = joint_ce(fixed[f"{own}/logits"], y) / joint_ce(
+            fixed[f"{other}/logits"], y
         )
+        joint = joint_ce(x[f"{own}/logits"], y)
+        taught = np.mean([kd(q[i], p, t) for i, p in enumerate(z)])
+        joint += (u if scores else 1.0) * w * taught
         main = x[f"{own}/main"]
         total += joint + ce(main, y)
         total += w * kd(fixed[f"{other}/main"], main, t)

@@ -123,6 +123,8 @@ def test_inference(case):
 
 
 def test_diversity(case):
+    if not case.group("eval/diversity_"):
+        pytest.skip("the authors measure no diversity of this method")
     found = diversity(case.start_logits, case.num_classes)
     for name, value in case.group("eval/diversity_").items():
         assert found[f"released_{name}"] == pytest.approx(
@@ -134,7 +136,8 @@ def test_training_steps(case):
     for step, (outputs, logs) in enumerate(case.steps):
         expected = case.group(f"step{step}/")
         for name, value in outputs.items():
-            if EXACT:
+            # Later ones carry a flipped ReLU on, see BUILD_NOTES.
+            if EXACT or step == 0:
                 np.testing.assert_allclose(
                     value, expected[name], atol=LOGITS, err_msg=name
                 )
