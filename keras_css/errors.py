@@ -1,6 +1,7 @@
 """The errors that a user can cause and that a user can mend."""
 
 from keras_css_runtime.errors import ProofError
+from keras_css_runtime.errors import StoppedError
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
 from keras_css_runtime.errors import one_line
@@ -14,6 +15,7 @@ class NonFiniteLossError(UserError):
 __all__ = [
     "NonFiniteLossError",
     "ProofError",
+    "StoppedError",
     "UserError",
     "first_line",
     "one_line",

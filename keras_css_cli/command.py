@@ -12,6 +12,7 @@ from keras_css_runtime.environment import set_up_jax
 from keras_css_runtime.environment import set_up_tensorflow
 from keras_css_runtime.errors import FailedCellsError
 from keras_css_runtime.errors import ProofError
+from keras_css_runtime.errors import StoppedError
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import unknown_name
 
@@ -32,7 +33,8 @@ def run_command(name, argv, usage):
 
     Returns:
         The exit code: 0 done, 1 an export whose proof failed or a comparison
-        with cells that failed, 2 a user's error, 130 interrupted.
+        with cells that failed, 2 a user's error, 130 interrupted (SIGINT),
+        143 ended by SIGTERM.
     """
     command = importlib.import_module(f"keras_css_cli.{name}")
     takes = getattr(command, "ARGUMENTS", "")
@@ -56,6 +58,9 @@ def run_command(name, argv, usage):
         return _refuse(str(error))
     except (ProofError, FailedCellsError) as error:
         return _refuse(str(error), code=1)
+    except StoppedError as error:
+        print(error, file=sys.stderr)
+        return error.code
     except OSError as error:
         if not error.strerror:
             raise

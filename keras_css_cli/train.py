@@ -60,10 +60,15 @@ flags.DEFINE_integer(
     "Steps in one call of the compiled step; changes no result. Default: up "
     "to 32 on a GPU that holds the images, else 1.",
 )
+flags.DEFINE_float(
+    "checkpoint_minutes",
+    10.0,
+    "Time between two checkpoints within an epoch; each epoch ends with one.",
+)
 flags.DEFINE_bool("resume", False, "Go on from the last checkpoint of run_dir.")
 
 AFTER_INTERRUPT = (
-    "the last complete epoch is kept; go on with --resume --run_dir and the "
+    "the last checkpoint is kept; go on with --resume --run_dir and the "
     "run's folder"
 )
 
@@ -92,6 +97,7 @@ def run():
         resume=bool(stored),
         say=say,
         steps_per_call=FLAGS.steps_per_call,
+        checkpoint_minutes=FLAGS.checkpoint_minutes,
     )
     print(summary_text(result, run_dir))
 

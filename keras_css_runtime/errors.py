@@ -31,6 +31,17 @@ class FailedCellsError(Exception):
     """
 
 
+class StoppedError(Exception):
+    """A signal ended a command, and what it did until then is saved.
+
+    The commands print the line and exit with `code`.
+    """
+
+    def __init__(self, message, code):
+        super().__init__(one_line(message))
+        self.code = code
+
+
 def one_line(text):
     """Returns a text as a line that any terminal shows.
 

@@ -1,13 +1,14 @@
 """The folder of a comparison: its settings, and one call at a time."""
 
 import contextlib
-import fcntl
 import json
 import pathlib
 
 from keras_css.errors import UserError
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import write_json
+from keras_css.runs.lock import LOCK
+from keras_css.runs.lock import locked as lock_folder
 
 OF_A_CELL = ("dataset", "method", "method_options", "seed")
 FIRST_GRID = {
@@ -16,7 +17,6 @@ FIRST_GRID = {
     "seeds": [0, 1, 2],
 }
 SETTINGS = "compare.json"
-LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -37,16 +37,8 @@ def locked(out_dir):
             f"--out_dir must be a folder, but '{out_dir}' is a file or lies "
             "in one: name another place."
         ) from None
-    with open(out_dir / LOCK, "a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"One comparison at a time may work in '{out_dir}', but "
-                "another one, or a training it began, is running: wait for it "
-                "or end it."
-            ) from None
-        yield file.fileno()
+    with lock_folder(out_dir, "comparison") as descriptor:
+        yield descriptor
 
 
 def complete_grid(out_dir, named):

@@ -48,10 +48,20 @@ class TrainingBatches(keras.utils.PyDataset):
         streamed = isinstance(split.images, Pictures) and not resident
         self._ahead = ReadAhead(split.images) if streamed else None
         self.error = None
+        self.first = 0
         self.shuffle(epoch=0)
 
     def __len__(self):
+        return self.steps_per_epoch - self.first
+
+    @property
+    def steps_per_epoch(self):
+        """Batches of a whole epoch."""
         return len(self.split) // self.batch_size
+
+    def begin_at(self, step):
+        """Leaves the first batches of each epoch out, for a resume."""
+        self.first = step
 
     @property
     def image_shape(self):
@@ -59,6 +69,7 @@ class TrainingBatches(keras.utils.PyDataset):
         return tuple(self.split.images.shape[1:])
 
     def __getitem__(self, index):
+        index += self.first
         rows = self._rows(self.order, index)
         rng = np.random.default_rng([self.seed, self.epoch, index, DRAWS])
         x = {"draws": rng.random((len(rows), self.num_draws), "float32")}
@@ -87,7 +98,7 @@ class TrainingBatches(keras.utils.PyDataset):
             return self.split.images[rows]
         try:
             return self._ahead.take(
-                self.epoch * len(self) + index, self._rows_of
+                self.epoch * self.steps_per_epoch + index, self._rows_of
             )
         except UserError as error:
             # TensorFlow's pipeline makes another error of it; `fit` asks here.
@@ -95,7 +106,7 @@ class TrainingBatches(keras.utils.PyDataset):
             raise
 
     def _rows_of(self, place):
-        epoch, index = divmod(place, len(self))
+        epoch, index = divmod(place, self.steps_per_epoch)
         # Two epochs have an order; a batch may be longer than one.
         if epoch > self.epoch + 1:
             return None

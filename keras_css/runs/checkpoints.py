@@ -1,67 +1,123 @@
-"""Checkpoints after every epoch: the last complete one is always intact."""
+"""Checkpoints: whenever a run dies, the last complete one is intact."""
 
 import hashlib
+import json
 import pathlib
 import shutil
+import time
 
 import keras
 import numpy as np
 
+from keras_css.errors import NonFiniteLossError
+from keras_css.errors import StoppedError
 from keras_css.errors import UserError
+from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
+from keras_css.training.callbacks import steps_done
 
 KEPT = 2
-ENTRY = {"epoch", "file", "sha256", "random_states"}
+STATE = "state.json"
+# A copy of the state that the last one replaced.
+STATE_BEFORE = "state_before.json"
+ENTRY = {
+    *("epoch", "step", "seconds", "file", "sha256"),
+    *("random_states", "metrics", "selected"),
+}
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the distiller after each epoch, and the epoch validation prefers.
+    """Saves the distiller after each epoch, and within epochs by the clock.
 
-    `epoch_0007.weights.h5` holds weights and optimizer after 7 epochs, for
-    `--resume`; the last two are kept. `selected_0005...` is a copy of the
-    epoch in which the best student's validation accuracy was highest (the
-    latest of equals). `state.json` names the files with their checksums and
-    the states of random generators. It is replaced once the new files are
-    whole; only then do old ones go.
+    `epoch_0007.weights.h5` holds weights and optimizer after 7 epochs,
+    `epoch_0007_step_000120.weights.h5` after 120 steps more; the last two are
+    kept. `selected_0005...` is a copy of the epoch in which the best student's
+    validation accuracy was highest (the latest of equals). `state.json` names
+    the files with their checksums, the states of random generators and, within
+    an epoch, the running means of the metrics. It has a checksum itself, is
+    replaced once the new files are whole, and its copy of before stays; only
+    then do old files go.
 
     Args:
         folder: The `RunFolder`.
-        state: What `restore` returned, or None for a new run.
+        history: The `History` of the run.
+        entries: List of entries that `restore` returned.
+        minutes: Time between two checkpoints within an epoch.
+        signals: Optional `StopSignals`: after one the run is saved and stops.
+
+    Raises:
+        NonFiniteLossError: If a weight is NaN or infinite: nothing is saved.
+        StoppedError: If a signal came.
     """
 
-    def __init__(self, folder, state=None):
+    def __init__(self, folder, history, entries=(), minutes=10, signals=None):
         super().__init__()
         self.folder = folder
-        self.state = state or {"epochs": [], "selected": None}
+        self.history = history
+        self.entries = list(entries)
+        self.seconds_between = 60 * minutes
+        self.signals = signals
+        self.first_step = entries[-1]["step"] if entries else 0
+
+    @property
+    def selected(self):
+        """What is known of the epoch validation prefers; None without one."""
+        return self.entries[-1]["selected"] if self.entries else None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        self.saved_at = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        stop = self.signals is not None and self.signals.received
+        due = time.monotonic() - self.saved_at >= self.seconds_between
+        if not stop and not due:
+            return
+        step = self.first_step + steps_done(batch, self.params)
+        if steps_done(batch, self.params) < self.params["steps"]:
+            self._keep(self._save(self.epoch, step, self.selected))
+            self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
-        entry = self._save(epoch + 1)
+        self.first_step = 0
+        entry = self._save(epoch + 1, 0, self.selected)
         # Of what can be shipped only.
         students = self.model.method.student_parts()
         best = float(max(logs[f"val_{name}/accuracy"] for name in students))
-        selected = self.state["selected"]
-        if selected is None or best >= selected["accuracy"]:
-            selected = self._select(entry, best)
-        kept = [*self.state["epochs"], entry][-KEPT:]
-        self.state = {"epochs": kept, "selected": selected}
-        write_json(self.folder.checkpoints / "state.json", self.state)
-        named = {entry["file"] for entry in [*kept, selected]}
-        for path in self.folder.checkpoints.glob("*.weights.h5"):
-            if path.name not in named:
-                path.unlink()
+        if not self.selected or best >= self.selected["accuracy"]:
+            entry["selected"] = self._select(entry, best)
+        self._keep(entry)
+        self._stop_if_asked()
 
-    def _save(self, epoch):
-        path = self.folder.checkpoints / f"epoch_{epoch:04d}.weights.h5"
-        write_atomically(path, self.model.save_weights)
+    def _stop_if_asked(self):
+        if self.signals is not None and self.signals.received:
+            raise StoppedError(
+                f"stopped by {self.signals.name}, all saved: go on with "
+                f"--resume --run_dir {self.folder.path}",
+                self.signals.exit_code,
+            )
+
+    def _save(self, epoch, step, selected):
+        model = self.model
+        if not all(np.all(np.isfinite(w)) for w in model.get_weights()):
+            raise NonFiniteLossError(
+                f"The weights must stay finite, but one became NaN or infinite "
+                f"in epoch {self.epoch + 1}: lower the learning rate; the last "
+                "complete checkpoint is kept."
+            )
+        name = f"epoch_{epoch:04d}" + (f"_step_{step:06d}" if step else "")
+        path = self.folder.checkpoints / f"{name}.weights.h5"
+        write_atomically(path, model.save_weights)
         return {
             "epoch": epoch,
+            "step": step,
+            "seconds": round(self.history.seconds_so_far, 3) if step else 0,
             "file": path.name,
             "sha256": checksum(path),
-            "random_states": [
-                keras.ops.convert_to_numpy(variable).tolist()
-                for variable in random_states(self.model)
-            ],
+            "random_states": _values(random_states(model)),
+            "metrics": _values(model.metrics_variables) if step else [],
+            "selected": selected,
         }
 
     def _select(self, entry, accuracy):
@@ -71,7 +127,38 @@ class Checkpoints(keras.callbacks.Callback):
             self.folder.checkpoints / name,
             lambda part: shutil.copyfile(source, part),
         )
-        return {**entry, "file": name, "accuracy": accuracy}
+        return {
+            "epoch": entry["epoch"],
+            "accuracy": accuracy,
+            "file": name,
+            "sha256": entry["sha256"],
+        }
+
+    def _keep(self, entry):
+        """Makes an entry whose files are whole the last one."""
+        self.entries = [*self.entries, entry][-KEPT:]
+        write_state(self.folder, self.entries)
+        named = {entry["file"] for entry in self.entries}
+        named |= {e["selected"]["file"] for e in self.entries if e["selected"]}
+        for path in self.folder.checkpoints.glob("*.weights.h5"):
+            if path.name not in named:
+                path.unlink()
+        self.saved_at = time.monotonic()
+
+
+class MetricsSoFar(keras.callbacks.Callback):
+    """Goes on with the running means of an epoch that was begun before.
+
+    Args:
+        entry: The checkpoint's entry.
+    """
+
+    def __init__(self, entry):
+        super().__init__()
+        self.values = entry["metrics"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        _assign(self.model.metrics_variables, self.values)
 
 
 def restore(folder, distiller, say):
@@ -83,56 +170,87 @@ def restore(folder, distiller, say):
         say: Function that takes a line for the user.
 
     Returns:
-        `(epochs done, state)`; `(0, None)` if there is no checkpoint.
+        List of the entries up to the one that was loaded; `[]` if there is no
+        checkpoint.
 
     Raises:
         UserError: If there are checkpoints but none is intact.
     """
-    if not (folder.checkpoints / "state.json").exists():
+    entries = read_state(folder, say)
+    if entries is None:
         say(f"no checkpoint in {folder.path}: starting from the beginning")
-        return 0, None
-    state = _read_state(folder)
-    for entry in reversed(state["epochs"]):
+        return []
+    for i, entry in reversed(list(enumerate(entries))):
         path = _inside(folder, entry)
         if not _intact(folder, entry):
             say(f"checkpoint {path} is damaged: trying the one before it")
             continue
         distiller.load_weights(path)
-        states = entry["random_states"]
-        for variable, value in zip(
-            random_states(distiller), states, strict=True
-        ):
-            variable.assign(np.asarray(value, "uint32"))
-        say(f"resuming after epoch {entry['epoch']}")
-        known = [e for e in state["epochs"] if e["epoch"] <= entry["epoch"]]
-        selected = state["selected"]
-        if selected and (
-            selected["epoch"] > entry["epoch"] or not _intact(folder, selected)
-        ):
+        _assign(random_states(distiller), entry["random_states"])
+        step = f", step {entry['step']}" if entry["step"] else ""
+        say(f"resuming after epoch {entry['epoch']}{step}")
+        if entry["selected"] and not _intact(folder, entry["selected"]):
             say("the epoch preferred so far is lost: choosing anew from here")
-            selected = None
-        return entry["epoch"], {"epochs": known, "selected": selected}
+            entry["selected"] = None
+        return entries[: i + 1]
     raise UserError(
         f"{folder.checkpoints} must hold an intact checkpoint, but all are "
         "damaged: start a new run."
     )
 
 
-def _read_state(folder):
-    """Returns the contents of `state.json`, every entry complete."""
-    path = folder.checkpoints / "state.json"
-    state = folder.read_json(path)
-    try:
-        entries = [*state["epochs"], state["selected"]]
-        complete = all(set(e) >= ENTRY for e in entries if e is not None)
-    except (KeyError, TypeError):
-        complete = False
-    if not complete:
-        raise UserError(
-            f"{path} must be the state of a run's checkpoints, but is not: "
-            "start a new run."
+def write_state(folder, entries):
+    """Writes `state.json`; the one before it stays as a copy.
+
+    Args:
+        folder: The `RunFolder`.
+        entries: List of the checkpoints' entries, the last one last.
+    """
+    path = folder.checkpoints / STATE
+    if path.exists():
+        write_atomically(
+            folder.checkpoints / STATE_BEFORE,
+            lambda part: shutil.copyfile(path, part),
         )
-    return state
+    write_json(path, {"sha256": _digest(entries), "epochs": entries})
+
+
+def read_state(folder, say):
+    """Returns the entries of the checkpoints, None if there are none yet.
+
+    Raises:
+        UserError: If no state is intact.
+    """
+    paths = [folder.checkpoints / name for name in (STATE, STATE_BEFORE)]
+    paths = [path for path in paths if path.exists()]
+    for path in paths:
+        entries = _read_entries(path)
+        if entries is not None:
+            return entries
+        say(f"{path} is damaged: trying the one before it")
+    if paths or any(folder.checkpoints.glob("*.weights.h5")):
+        raise UserError(
+            f"{folder.checkpoints / STATE} must be the state of a run's "
+            "checkpoints, but is damaged or missing: start a new run."
+        )
+    return None
+
+
+def _read_entries(path):
+    """Returns the entries of a state, None if it is damaged."""
+    try:
+        state = json.loads(path.read_bytes())
+        entries = state["epochs"]
+        if state["sha256"] != _digest(entries) or not entries:
+            return None
+        complete = all(set(entry) == ENTRY for entry in entries)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return entries if complete else None
+
+
+def _digest(entries):
+    return hashlib.sha256(json_text(entries).encode()).hexdigest()
 
 
 def _inside(folder, entry):
@@ -145,13 +263,17 @@ def _intact(folder, entry):
     return path.is_file() and checksum(path) == entry["sha256"]
 
 
-def load_selected(folder, distiller, state):
+def load_selected(folder, distiller, selected):
     """Loads the weights of the epoch that validation preferred.
+
+    Args:
+        folder: The `RunFolder`.
+        distiller: The `OnlineDistiller`.
+        selected: What the last checkpoint's entry says of it, or None.
 
     Returns:
         The 1-based epoch; None, and nothing is loaded, if the file is damaged.
     """
-    selected = state["selected"]
     if selected is None or not _intact(folder, selected):
         return None
     distiller.load_weights(_inside(folder, selected))
@@ -166,6 +288,16 @@ def random_states(model):
     """
     others = {id(v) for v in [*model.weights, *model.metrics_variables]}
     return [v for v in model.non_trainable_variables if id(v) not in others]
+
+
+def _values(variables):
+    """Returns the values of variables as lists that JSON can hold."""
+    return [keras.ops.convert_to_numpy(v).tolist() for v in variables]
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(np.asarray(value, variable.dtype))
 
 
 def checksum(path):

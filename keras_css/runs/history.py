@@ -22,13 +22,20 @@ class History(keras.callbacks.Callback):
     Args:
         folder: The `RunFolder`.
         epochs_done: Rows of an earlier part of the run to keep.
+        seconds: What the epoch after them has taken before a resume.
     """
 
-    def __init__(self, folder, epochs_done=0):
+    def __init__(self, folder, epochs_done=0, seconds=0):
         super().__init__()
+        self.seconds_before = seconds
         self.folder = folder
         self.rows = read_history(folder.history)[:epochs_done]
         self.writer = None
+
+    @property
+    def seconds_so_far(self):
+        """What the running epoch has taken."""
+        return self.seconds_before + time.perf_counter() - self.began
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
@@ -41,17 +48,19 @@ class History(keras.callbacks.Callback):
         self.rows.append(
             {
                 "epoch": epoch + 1,
-                "seconds": round(time.perf_counter() - self.began, 3),
+                "seconds": round(self.seconds_so_far, 3),
                 "learning_rate": self.rate,
                 **{name: metrics[name] for name in sorted(metrics)},
             }
         )
+        self.seconds_before = 0
         write_atomically(self.folder.history, self._write)
         self._write_to_tensorboard(epoch)
 
     def on_train_end(self, logs=None):
         if self.writer is not None:
             self.writer.close()
+            self.writer = None
 
     def _write_to_tensorboard(self, epoch):
         if self.writer is None:

@@ -1,5 +1,6 @@
 """A run from its configuration to `result.json`."""
 
+import contextlib
 import datetime
 import importlib.util
 import platform
@@ -20,6 +21,7 @@ from keras_css.evaluation.figures import draw_agreement
 from keras_css.evaluation.figures import draw_curves
 from keras_css.evaluation.report import write_report
 from keras_css.runs.checkpoints import Checkpoints
+from keras_css.runs.checkpoints import MetricsSoFar
 from keras_css.runs.checkpoints import load_selected
 from keras_css.runs.checkpoints import restore
 from keras_css.runs.cohort import build_distiller
@@ -30,6 +32,8 @@ from keras_css.runs.folder import RunFolder
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.history import History
+from keras_css.runs.lock import locked
+from keras_css.runs.signals import StopSignals
 from keras_css.students import count_parameters
 from keras_css.training import SGD
 from keras_css.training import WarmupMultiStep
@@ -49,6 +53,7 @@ def train(
     verbose="auto",
     say=print,
     steps_per_call=None,
+    checkpoint_minutes=10.0,
 ):
     """Trains a cohort and leaves a complete run folder.
 
@@ -60,6 +65,7 @@ def train(
         say: Function that takes a line for the user.
         steps_per_call: Steps between two looks at the metrics, default 1 on a
             processor, up to 32 elsewhere. Changes no result.
+        checkpoint_minutes: Time between two checkpoints within an epoch.
 
     Returns:
         The contents of `result.json`.
@@ -67,9 +73,33 @@ def train(
     Raises:
         UserError: If a setting or the data does not fit. Nothing is written
             before everything fits.
+        StoppedError: If SIGINT or SIGTERM came while it trained.
     """
+    if not checkpoint_minutes >= 0:
+        raise UserError(
+            "--checkpoint_minutes must be at least 0, received "
+            f"{checkpoint_minutes}."
+        )
+    with contextlib.ExitStack() as stack:
+        return _train(
+            *(config, RunFolder(run_dir), resume, verbose, say),
+            *(steps_per_call, checkpoint_minutes, stack),
+        )
+
+
+def _train(
+    config,
+    folder,
+    resume,
+    verbose,
+    say,
+    steps_per_call,
+    checkpoint_minutes,
+    stack,
+):
     began = time.perf_counter()
-    folder = RunFolder(run_dir)
+    if resume:
+        stack.enter_context(locked(folder.path, "training"))
     if not resume:
         folder.refuse_if_used()
     dataset = load(config, say)
@@ -109,36 +139,51 @@ def train(
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
 
-    done, state = 0, None
+    entries = []
     if resume:
         check_same_data(folder.read_json(folder.config), dataset)
         folder.make_rooms()
         folder.remove_unfinished()
-        done, state = restore(folder, distiller, say)
+        entries = restore(folder, distiller, say)
     else:
         folder.begin(describe_run(config, dataset))
+        stack.enter_context(locked(folder.path, "training"))
+    last = entries[-1] if entries else {"epoch": 0, "step": 0, "seconds": 0}
+    done = last["epoch"]
 
-    history = History(folder, done)
+    history = History(folder, done, last["seconds"])
     if len(history.rows) < done:
         raise UserError(
             f"{folder.history} must hold the {done} epochs done so far, "
             f"received {len(history.rows)}: start a new run."
         )
     # A resumed run has cost what its first part cost, too.
-    began -= sum(row["seconds"] for row in history.rows)
-    checkpoints = Checkpoints(folder, state)
-    if done < config.epochs:
-        distiller.fit(
-            batches,
-            shuffle=False,
-            epochs=config.epochs,
-            initial_epoch=done,
-            validation_data=EvaluationBatches(
-                dataset.validation, config.batch_size
-            ),
-            callbacks=[Shuffle(batches), history, checkpoints],
-            verbose=verbose,
+    began -= sum(row["seconds"] for row in history.rows) + last["seconds"]
+    validation = EvaluationBatches(dataset.validation, config.batch_size)
+    with StopSignals() as signals:
+        checkpoints = Checkpoints(
+            folder, history, entries, checkpoint_minutes, signals
         )
+        callbacks = [Shuffle(batches), history, checkpoints]
+
+        def fit(first, end, *others):
+            distiller.fit(
+                batches,
+                shuffle=False,
+                epochs=end,
+                initial_epoch=first,
+                validation_data=validation,
+                callbacks=[*others, *callbacks],
+                verbose=verbose,
+            )
+
+        if last["step"]:
+            batches.begin_at(last["step"])
+            fit(done, done + 1, MetricsSoFar(last))
+            batches.begin_at(0)
+            done += 1
+        if done < config.epochs:
+            fit(done, config.epochs)
     return _finish(
         folder,
         config,
@@ -147,8 +192,8 @@ def train(
         {"validation": dataset.validation, "test": dataset.test},
         dataset.class_names,
         history.rows,
-        checkpoints.state,
-        len(batches) * batches.batch_size,
+        checkpoints.selected,
+        batches.steps_per_epoch * batches.batch_size,
         began,
         say,
     )
@@ -223,7 +268,7 @@ def _finish(
     splits,
     class_names,
     rows,
-    state,
+    selected_entry,
     images_per_epoch,
     began,
     say,
@@ -238,7 +283,7 @@ def _finish(
         folder.cohort,
         lambda part: twin.save(part, include_optimizer=False),
     )
-    selected_epoch = load_selected(folder, distiller, state)
+    selected_epoch = load_selected(folder, distiller, selected_entry)
     if selected_epoch is None:
         say("the epoch preferred by validation is lost: reporting the last one")
         selected_epoch = config.epochs

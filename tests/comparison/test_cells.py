@@ -13,11 +13,11 @@ from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import cohort_of
 from keras_css.comparison.cell import make_cells
 from keras_css.comparison.folder import FIRST_GRID
-from keras_css.comparison.folder import LOCK
 from keras_css.comparison.folder import complete_grid
 from keras_css.comparison.folder import locked
 from keras_css.comparison.folder import remember
 from keras_css.comparison.processes import run_cells
+from keras_css.runs.lock import LOCK
 from keras_css_runtime.environment import cores
 from keras_css_runtime.environment import share_of_machine
 

@@ -1,6 +1,8 @@
 """The short run that several journeys start from."""
 
-import json
+from keras_css.runs.checkpoints import read_state
+from keras_css.runs.checkpoints import write_state
+from keras_css.runs.folder import RunFolder
 
 QUICK = ("--recipe", "digits_demo", "--shrink", "--epochs", "3")
 
@@ -14,10 +16,8 @@ def only_run(place):
 def forget_after_epoch(run, epoch):
     """Leaves a run as if it had been killed right after an epoch."""
     (run / "result.json").unlink()
-    state = json.loads((run / "checkpoints/state.json").read_text())
-    kept = [e for e in state["epochs"] if e["epoch"] <= epoch]
+    folder = RunFolder(run)
+    entries = read_state(folder, print)
+    kept = [e for e in entries if e["epoch"] <= epoch]
     assert kept, "the checkpoint of that epoch is gone"
-    if state["selected"]["epoch"] > epoch:
-        state["selected"] = {**kept[-1], "accuracy": 0.0}
-    state["epochs"] = kept
-    (run / "checkpoints/state.json").write_text(json.dumps(state))
+    write_state(folder, kept)
