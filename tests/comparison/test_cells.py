@@ -124,7 +124,7 @@ def test_one_call_at_a_time_and_none_beside_what_a_killed_one_left(tmp_path):
             stdin=subprocess.PIPE,
             pass_fds=(lock,),
         )
-    refuses("or a training it began", tmp_path)
+    refuses("or what it began", tmp_path)
     orphan.stdin.close()
     orphan.wait()
     with locked(tmp_path):
