@@ -65,6 +65,13 @@ flags.DEFINE_float(
     10.0,
     "Time between two checkpoints within an epoch; each epoch ends with one.",
 )
+flags.DEFINE_enum(
+    "on_nonfinite",
+    "stop",
+    ["stop", "rollback"],
+    "What a loss that is NaN or infinite leads to: the end, or a return to the "
+    "last checkpoint with half the learning rate, three times at most.",
+)
 flags.DEFINE_bool("resume", False, "Go on from the last checkpoint of run_dir.")
 
 AFTER_INTERRUPT = (
@@ -98,6 +105,7 @@ def run():
         say=say,
         steps_per_call=FLAGS.steps_per_call,
         checkpoint_minutes=FLAGS.checkpoint_minutes,
+        on_nonfinite=FLAGS.on_nonfinite,
     )
     print(summary_text(result, run_dir))
 

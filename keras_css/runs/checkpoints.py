@@ -102,9 +102,9 @@ class Checkpoints(keras.callbacks.Callback):
         model = self.model
         if not all(np.all(np.isfinite(w)) for w in model.get_weights()):
             raise NonFiniteLossError(
-                f"The weights must stay finite, but one became NaN or infinite "
-                f"in epoch {self.epoch + 1}: lower the learning rate; the last "
-                "complete checkpoint is kept."
+                "The weights must stay finite, but one became NaN or infinite "
+                f"in epoch {self.epoch + 1}, seen when saving: lower the "
+                "learning rate; the last complete checkpoint is kept."
             )
         name = f"epoch_{epoch:04d}" + (f"_step_{step:06d}" if step else "")
         path = self.folder.checkpoints / f"{name}.weights.h5"

@@ -23,6 +23,7 @@ class RunFolder:
         self.config = self.path / "config.json"
         self.history = self.path / "history.csv"
         self.result = self.path / "result.json"
+        self.rollbacks = self.path / "rollbacks.json"
         self.agreement = self.path / "agreement.json"
         self.checkpoints = self.path / "checkpoints"
         self.models = self.path / "models"

@@ -13,6 +13,7 @@ from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
 from keras_css.data.load import load
+from keras_css.errors import NonFiniteLossError
 from keras_css.errors import UserError
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
@@ -23,6 +24,7 @@ from keras_css.evaluation.report import write_report
 from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import MetricsSoFar
 from keras_css.runs.checkpoints import load_selected
+from keras_css.runs.checkpoints import read_state
 from keras_css.runs.checkpoints import restore
 from keras_css.runs.cohort import build_distiller
 from keras_css.runs.cohort import float32_twin
@@ -33,6 +35,9 @@ from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.history import History
 from keras_css.runs.lock import locked
+from keras_css.runs.rollback import rate_factor
+from keras_css.runs.rollback import read_rollbacks
+from keras_css.runs.rollback import remember_rollback
 from keras_css.runs.signals import StopSignals
 from keras_css.students import count_parameters
 from keras_css.training import SGD
@@ -54,6 +59,7 @@ def train(
     say=print,
     steps_per_call=None,
     checkpoint_minutes=10.0,
+    on_nonfinite="stop",
 ):
     """Trains a cohort and leaves a complete run folder.
 
@@ -66,6 +72,9 @@ def train(
         steps_per_call: Steps between two looks at the metrics, default 1 on a
             processor, up to 32 elsewhere. Changes no result.
         checkpoint_minutes: Time between two checkpoints within an epoch.
+        on_nonfinite: What a loss or weight that is NaN or infinite leads to:
+            `"stop"`, or `"rollback"` to the last checkpoint with a lower
+            learning rate, see `keras_css.runs.rollback`.
 
     Returns:
         The contents of `result.json`.
@@ -73,6 +82,7 @@ def train(
     Raises:
         UserError: If a setting or the data does not fit. Nothing is written
             before everything fits.
+        NonFiniteLossError: If a loss or weight became NaN or infinite.
         StoppedError: If SIGINT or SIGTERM came while it trained.
     """
     if not checkpoint_minutes >= 0:
@@ -80,11 +90,19 @@ def train(
             "--checkpoint_minutes must be at least 0, received "
             f"{checkpoint_minutes}."
         )
-    with contextlib.ExitStack() as stack:
-        return _train(
-            *(config, RunFolder(run_dir), resume, verbose, say),
-            *(steps_per_call, checkpoint_minutes, stack),
-        )
+    folder = RunFolder(run_dir)
+    while True:
+        try:
+            with contextlib.ExitStack() as stack:
+                return _train(
+                    *(config, folder, resume, verbose, say),
+                    *(steps_per_call, checkpoint_minutes, stack),
+                )
+        except NonFiniteLossError as error:
+            if on_nonfinite == "stop" or not folder.config.exists():
+                raise
+            remember_rollback(folder, error, say)
+            resume = True
 
 
 def _train(
@@ -106,7 +124,8 @@ def _train(
     config = config.complete(dataset)
     say(f"{config.dataset} from {dataset.describe()}")
     set_seed(config.seed)
-    distiller = build_distiller(config, dataset, published=not resume)
+    begun = resume and read_state(folder, lambda line: None) is not None
+    distiller = build_distiller(config, dataset, published=not begun)
     batches = TrainingBatches(
         dataset.train,
         config.batch_size,
@@ -116,7 +135,7 @@ def _train(
     )
     optimizer = SGD(
         WarmupMultiStep(
-            config.learning_rate,
+            config.learning_rate * rate_factor(folder),
             len(batches),
             config.warmup_epochs,
             config.lr_milestones,
@@ -131,7 +150,7 @@ def _train(
         ),
     )
     distiller.build((None, *dataset.image_shape))
-    if not resume:
+    if not begun:
         load_initial_weights(config, distiller, say)
     optimizer.scale_rate(
         pretrained_weights(config, distiller), config.pretrained_rate
@@ -322,6 +341,7 @@ def _finish(
             }
         ),
         "selected_epoch": {"epoch": selected_epoch, **selected},
+        "rollbacks": read_rollbacks(folder),
         "seconds": {
             "total": round(time.perf_counter() - began, 3),
             "per_epoch": usual,

@@ -43,7 +43,7 @@ def test_the_result_says_what_the_design_promises(trained):
     result = json.loads((run / "result.json").read_text())
     assert set(result) == {
         *("method", "dataset", "class_names", "backend", "seed", "epochs"),
-        *("parameters", "student_parameters"),
+        *("parameters", "student_parameters", "rollbacks"),
         *("validation", "test", "calibration_error", "diversity"),
         *("best_student", "selected_epoch", "seconds", "images_per_second"),
     }
@@ -234,6 +234,14 @@ def test_a_users_own_npz_and_a_single_network(command, tmp_path):
     assert report.count("data:image/png") == 1
 
 
+DIVERGES = (
+    *("--network_a", "resnet8", "--network_b", "none", "--method"),
+    *("independent", "--batch_size", "8", "--epochs", "12"),
+    *("--warmup_epochs", "0", "--lr_milestones", "100"),
+    *("--learning_rate", "1", "--weight_decay", "5", "--momentum", "0"),
+)
+
+
 @pytest.mark.once
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     refused, tmp_path
@@ -243,14 +251,15 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     error = refused(
         "scripts/train.py",
         *("--dataset", "npz", "--data_dir", npz(tmp_path / "mine.npz")),
-        *("--network_a", "resnet8", "--network_b", "none", "--method"),
-        *("independent", "--batch_size", "8", "--epochs", "12"),
-        *("--warmup_epochs", "0", "--lr_milestones", "100"),
-        *("--learning_rate", "1", "--weight_decay", "5", "--momentum", "0"),
+        *DIVERGES,
         *("--run_dir", run),
         cwd=tmp_path,
     )
-    assert re.search(r"network_a/ce' became (nan|inf) in epoch \d+, ", error)
+    assert re.search(
+        r"(network_a/ce' became (nan|inf)|one became NaN or infinite)"
+        r" in epoch \d+, ",
+        error,
+    )
     assert not (run / "result.json").exists()
     state = json.loads((run / "checkpoints" / "state.json").read_text())
     last = state["epochs"][-1]
@@ -258,4 +267,26 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     content = (run / "checkpoints" / last["file"]).read_bytes()
     assert hashlib.sha256(content).hexdigest() == last["sha256"]
     rows = read_rows(run)
-    assert len(rows) == last["epoch"]
+    # The epoch may have ended before its weights were found unfit.
+    assert len(rows) - last["epoch"] in (0, 1)
+
+
+@pytest.mark.once
+def test_a_rollback_goes_on_with_a_lower_rate(command, tmp_path):
+    """A quarter of the rate shrinks weights instead of blowing them up."""
+    run = tmp_path / "run"
+    done = command(
+        "scripts/train.py",
+        *("--dataset", "npz", "--data_dir", npz(tmp_path / "mine.npz")),
+        *(*DIVERGES, "--run_dir", run, "--on_nonfinite", "rollback"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((run / "result.json").read_text())
+    count = len(result["rollbacks"])
+    assert 1 <= count <= 3
+    assert f"Rollback {count} of at most 3" in done.stdout
+    rates = [float(row["learning_rate"]) for row in read_rows(run)]
+    assert len(rates) == 12
+    assert rates[0] == 1
+    assert rates[-1] == 0.5**count
