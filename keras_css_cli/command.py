@@ -18,6 +18,11 @@ from keras_css_runtime.errors import unknown_name
 
 FLAGS = flags.FLAGS
 BACKENDS = ("tensorflow", "jax", "torch")
+# TensorFlow's class, XLA's status, PyTorch's class on a GPU and text on a CPU.
+OUT_OF_MEMORY = (
+    *("ResourceExhaustedError", "RESOURCE_EXHAUSTED", "OutOfMemoryError"),
+    "can't allocate memory",
+)
 
 
 def run_command(name, argv, usage):
@@ -74,7 +79,9 @@ def run_command(name, argv, usage):
             f"{place} must be readable and writable, but is not: "
             f"{error.strerror}."
         )
-    except MemoryError:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         return _refuse(
             "The memory must suffice, but does not: use a smaller batch size "
             "or smaller networks."
@@ -84,6 +91,14 @@ def run_command(name, argv, usage):
         print(f"interrupted: {hint}", file=sys.stderr)
         return 130
     return 0
+
+
+def is_out_of_memory(error):
+    """Returns whether an error says that memory ran out, of any backend."""
+    if isinstance(error, MemoryError):
+        return True
+    text = f"{type(error).__name__} {error}"
+    return any(sign in text for sign in OUT_OF_MEMORY)
 
 
 def use_backend(name):
