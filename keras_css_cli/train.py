@@ -63,7 +63,8 @@ flags.DEFINE_integer(
 flags.DEFINE_float(
     "checkpoint_minutes",
     10.0,
-    "Time between two checkpoints within an epoch; each epoch ends with one.",
+    "Most time between two checkpoints, of which there are more where they are "
+    "cheap, at the ends of epochs.",
 )
 flags.DEFINE_enum(
     "on_nonfinite",

@@ -18,6 +18,9 @@ from keras_css.runs.folder import write_json
 from keras_css.training.callbacks import steps_done
 
 KEPT = 2
+# Of the time of training, that checkpoints at the ends of epochs may take.
+SHARE = 0.02
+WEIGHT_FILES = ("*.weights.h5", "selected_*.npz")
 STATE = "state.json"
 # A copy of the state that the last one replaced.
 STATE_BEFORE = "state_before.json"
@@ -28,22 +31,28 @@ ENTRY = {
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the distiller after each epoch, and within epochs by the clock.
+    """Saves the distiller at the end of epochs, and within them by the clock.
 
     `epoch_0007.weights.h5` holds weights and optimizer after 7 epochs,
     `epoch_0007_step_000120.weights.h5` after 120 steps more; the last two are
-    kept. `selected_0005...` is a copy of the epoch in which the best student's
-    validation accuracy was highest (the latest of equals). `state.json` names
-    the files with their checksums, the states of random generators and, within
-    an epoch, the running means of the metrics. It has a checksum itself, is
-    replaced once the new files are whole, and its copy of before stays; only
-    then do old files go.
+    kept. `selected_0005.npz` has the weights of the epoch in which the best
+    student's validation accuracy was highest (the latest of equals).
+    `state.json` names the files with their checksums, the states of random
+    generators and, within an epoch, the running means of the metrics. It has
+    a checksum itself, is replaced once the new files are whole, and its copy
+    of before stays; only then do old files go.
+
+    Where epochs take seconds, saving each would take much of the time: an
+    epoch is saved when that costs at most `SHARE` of the time since the last
+    checkpoint, by what the last one took; the last epoch always is. Until
+    then the weights of the preferred epoch are kept in memory.
 
     Args:
         folder: The `RunFolder`.
         history: The `History` of the run.
         entries: List of entries that `restore` returned.
-        minutes: Time between two checkpoints within an epoch.
+        minutes: Most time between two checkpoints. 0 saves after every step
+            and epoch.
         signals: Optional `StopSignals`: after one the run is saved and stops.
 
     Raises:
@@ -59,80 +68,102 @@ class Checkpoints(keras.callbacks.Callback):
         self.seconds_between = 60 * minutes
         self.signals = signals
         self.first_step = entries[-1]["step"] if entries else 0
+        # What is known of the epoch validation prefers; None without one.
+        self.selected = entries[-1]["selected"] if entries else None
+        self.selected_weights = None
+        self.save_seconds = 0.0
+        self.saved_at = time.monotonic()
 
-    @property
-    def selected(self):
-        """What is known of the epoch validation prefers; None without one."""
-        return self.entries[-1]["selected"] if self.entries else None
+    def on_train_begin(self, logs=None):
+        self.saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
-        self.saved_at = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        stop = self.signals is not None and self.signals.received
-        due = time.monotonic() - self.saved_at >= self.seconds_between
-        if not stop and not due:
-            return
-        step = self.first_step + steps_done(batch, self.params)
-        if steps_done(batch, self.params) < self.params["steps"]:
-            self._keep(self._save(self.epoch, step, self.selected))
+        steps = steps_done(batch, self.params)
+        due = self._stopping or self._waited >= self.seconds_between
+        if due and steps < self.params["steps"]:
+            self._save(self.epoch, self.first_step + steps)
             self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         self.first_step = 0
-        entry = self._save(epoch + 1, 0, self.selected)
         # Of what can be shipped only.
         students = self.model.method.student_parts()
         best = float(max(logs[f"val_{name}/accuracy"] for name in students))
         if not self.selected or best >= self.selected["accuracy"]:
-            entry["selected"] = self._select(entry, best)
-        self._keep(entry)
+            self.selected_weights = self._finite_weights()
+            self.selected = {"epoch": epoch + 1, "accuracy": best}
+        cheap = min(self.seconds_between, self.save_seconds / SHARE)
+        last = epoch + 1 == self.params["epochs"]
+        if last or self._stopping or self._waited >= cheap:
+            self._save(epoch + 1, 0)
         self._stop_if_asked()
 
+    @property
+    def _waited(self):
+        return time.monotonic() - self.saved_at
+
+    @property
+    def _stopping(self):
+        return self.signals is not None and bool(self.signals.received)
+
     def _stop_if_asked(self):
-        if self.signals is not None and self.signals.received:
+        if self._stopping:
             raise StoppedError(
                 f"stopped by {self.signals.name}, all saved: go on with "
                 f"--resume --run_dir {self.folder.path}",
                 self.signals.exit_code,
             )
 
-    def _save(self, epoch, step, selected):
+    def _save(self, epoch, step):
+        """Writes a checkpoint and makes it the last one."""
+        began = time.monotonic()
         model = self.model
-        if not all(np.all(np.isfinite(w)) for w in model.get_weights()):
+        self._finite_weights()
+        self._save_selected()
+        name = f"epoch_{epoch:04d}" + (f"_step_{step:06d}" if step else "")
+        path = self.folder.checkpoints / f"{name}.weights.h5"
+        write_atomically(path, model.save_weights)
+        self._keep(
+            {
+                "epoch": epoch,
+                "step": step,
+                "seconds": round(self.history.seconds_so_far, 3) if step else 0,
+                "file": path.name,
+                "sha256": checksum(path),
+                "random_states": _values(random_states(model)),
+                "metrics": _values(model.metrics_variables) if step else [],
+                "selected": self.selected,
+            }
+        )
+        self.saved_at = time.monotonic()
+        self.save_seconds = self.saved_at - began
+
+    def _save_selected(self):
+        """Writes the weights of the preferred epoch that are in memory."""
+        if self.selected_weights is None:
+            return
+        epoch = self.selected["epoch"]
+        path = self.folder.checkpoints / f"selected_{epoch:04d}.npz"
+        write_atomically(
+            path, lambda part: np.savez(part, *self.selected_weights)
+        )
+        self.selected |= {"file": path.name, "sha256": checksum(path)}
+        self.selected_weights = None
+
+    def _finite_weights(self):
+        """Returns copies of all weights; what is not finite is refused."""
+        # Copies, because PyTorch's arrays change with the weights.
+        weights = [np.array(weight) for weight in self.model.get_weights()]
+        if not all(np.all(np.isfinite(weight)) for weight in weights):
             raise NonFiniteLossError(
                 "The weights must stay finite, but one became NaN or infinite "
                 f"in epoch {self.epoch + 1}, seen when saving: lower the "
                 "learning rate; the last complete checkpoint is kept."
             )
-        name = f"epoch_{epoch:04d}" + (f"_step_{step:06d}" if step else "")
-        path = self.folder.checkpoints / f"{name}.weights.h5"
-        write_atomically(path, model.save_weights)
-        return {
-            "epoch": epoch,
-            "step": step,
-            "seconds": round(self.history.seconds_so_far, 3) if step else 0,
-            "file": path.name,
-            "sha256": checksum(path),
-            "random_states": _values(random_states(model)),
-            "metrics": _values(model.metrics_variables) if step else [],
-            "selected": selected,
-        }
-
-    def _select(self, entry, accuracy):
-        name = f"selected_{entry['epoch']:04d}.weights.h5"
-        source = self.folder.checkpoints / entry["file"]
-        write_atomically(
-            self.folder.checkpoints / name,
-            lambda part: shutil.copyfile(source, part),
-        )
-        return {
-            "epoch": entry["epoch"],
-            "accuracy": accuracy,
-            "file": name,
-            "sha256": entry["sha256"],
-        }
+        return weights
 
     def _keep(self, entry):
         """Makes an entry whose files are whole the last one."""
@@ -140,10 +171,10 @@ class Checkpoints(keras.callbacks.Callback):
         write_state(self.folder, self.entries)
         named = {entry["file"] for entry in self.entries}
         named |= {e["selected"]["file"] for e in self.entries if e["selected"]}
-        for path in self.folder.checkpoints.glob("*.weights.h5"):
-            if path.name not in named:
-                path.unlink()
-        self.saved_at = time.monotonic()
+        for pattern in WEIGHT_FILES:
+            for path in self.folder.checkpoints.glob(pattern):
+                if path.name not in named:
+                    path.unlink()
 
 
 class MetricsSoFar(keras.callbacks.Callback):
@@ -276,7 +307,8 @@ def load_selected(folder, distiller, selected):
     """
     if selected is None or not _intact(folder, selected):
         return None
-    distiller.load_weights(_inside(folder, selected))
+    with np.load(_inside(folder, selected), allow_pickle=False) as file:
+        distiller.set_weights([file[name] for name in file.files])
     return selected["epoch"]
 
 

@@ -71,7 +71,7 @@ def train(
         say: Function that takes a line for the user.
         steps_per_call: Steps between two looks at the metrics, default 1 on a
             processor, up to 32 elsewhere. Changes no result.
-        checkpoint_minutes: Time between two checkpoints within an epoch.
+        checkpoint_minutes: Most time between two checkpoints.
         on_nonfinite: What a loss or weight that is NaN or infinite leads to:
             `"stop"`, or `"rollback"` to the last checkpoint with a lower
             learning rate, see `keras_css.runs.rollback`.

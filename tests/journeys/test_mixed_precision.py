@@ -6,7 +6,7 @@ import pathlib
 import h5py
 import keras
 import pytest
-from quick_run import forget_after_epoch
+from quick_run import forget_last_checkpoint
 
 SMALL = (
     *("--dataset", "digits", "--method", "independent", "--network_a"),
@@ -38,7 +38,7 @@ def test_trained_in_float16_saved_and_measured_in_float32(call):
 
     steps = loss_scale_steps(run)
     assert steps == 2 * (1295 // 64)
-    forget_after_epoch(run, 1)
+    forget_last_checkpoint(run)
     resume = ("train", "--run_dir", run, "--resume")
     code, _, err = call(*resume, "--precision", "float32")
     assert code == 2

@@ -67,11 +67,6 @@ def test_a_training_stopped_within_an_epoch_ends_like_a_whole_one(
     run = tmp_path / "run"
     process = start(*QUICK, "--run_dir", run, "--checkpoint_minutes", "0")
     wait_for(process, "checkpoints/epoch_0001_step_*.h5", run)
-    second = start("--run_dir", run, "--resume")
-    _, said = second.communicate(timeout=300)
-    assert second.returncode == 2
-    assert "One training at a time may work in" in said
-    assert f"process {process.pid}" in said
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, said
@@ -109,10 +104,17 @@ def test_a_training_stopped_within_an_epoch_ends_like_a_whole_one(
 
 
 @pytest.mark.once
-def test_a_second_signal_ends_at_once(start, tmp_path):
+def test_a_second_training_is_refused_and_a_second_signal_ends_at_once(
+    start, tmp_path
+):
     run = tmp_path / "run"
-    process = start(*QUICK, "--run_dir", run, "--epochs", "200")
+    process = start(*QUICK, "--run_dir", run, "--epochs", "2000")
     wait_for(process, "checkpoints/state.json", run)
+    second = start("--run_dir", run, "--resume")
+    _, said = second.communicate(timeout=300)
+    assert second.returncode == 2
+    assert "One training at a time may work in" in said
+    assert f"process {process.pid}" in said
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)

@@ -1,6 +1,7 @@
 """Damaged checkpoints are named, never loaded, and the one before is used."""
 
 import json
+import time
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from keras_css import UserError
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import StoppedError
 from keras_css.runs.checkpoints import Checkpoints
+from keras_css.runs.checkpoints import load_selected
 from keras_css.runs.checkpoints import read_state
 from keras_css.runs.checkpoints import restore
 from keras_css.runs.folder import RunFolder
@@ -29,20 +31,14 @@ def cohort():
     return distiller
 
 
-def write_checkpoints(folder, distiller, epochs=2, **options):
+def write_checkpoints(folder, distiller, epochs=2, minutes=0, **options):
     """Leaves checkpoints whose first weight is full of their epoch."""
     folder.make_rooms()
-    saved = Checkpoints(folder, History(folder), **options)
+    saved = Checkpoints(folder, History(folder), minutes=minutes, **options)
     saved.set_model(distiller)
+    saved.set_params({"epochs": epochs, "steps": 1})
     for epoch in range(epochs):
-        first = distiller.trainable_variables[0]
-        first.assign(keras.ops.full(first.shape, float(epoch + 1)))
-        saved.on_epoch_begin(epoch)
-        logs = {
-            f"val_{name}/accuracy": 0.5
-            for name in distiller.method.student_parts()
-        }
-        saved.on_epoch_end(epoch, logs)
+        end_epoch(saved, epoch + 1, accuracy=0.5)
     return saved
 
 
@@ -56,6 +52,20 @@ def run(tmp_path):
 @pytest.fixture(scope="module")
 def distiller():
     return cohort()
+
+
+def end_epoch(saved, epoch, accuracy):
+    """Ends an epoch whose first weight is full of its number."""
+    first = saved.model.trainable_variables[0]
+    first.assign(keras.ops.full(first.shape, float(epoch)))
+    saved.on_epoch_begin(epoch - 1)
+    saved.on_epoch_end(epoch - 1, logs_of(saved.model, accuracy))
+
+
+def logs_of(distiller, accuracy):
+    """Returns an epoch's logs in which all students are equally accurate."""
+    students = distiller.method.student_parts()
+    return {f"val_{name}/accuracy": accuracy for name in students}
 
 
 def loaded_epoch(distiller):
@@ -140,7 +150,7 @@ def test_weights_that_are_not_finite_are_not_saved(run):
     variable.assign(keras.ops.full(variable.shape, float("inf")))
     with pytest.raises(NonFiniteLossError, match="in epoch 2"):
         saved.on_epoch_begin(1)
-        saved.on_epoch_end(1, {})
+        saved.on_epoch_end(1, logs_of(distiller, accuracy=0.0))
     assert sorted(run.checkpoints.iterdir()) == before
 
 
@@ -153,3 +163,57 @@ def test_a_signal_saves_and_stops(run, distiller):
         write_checkpoints(run, distiller, signals=Signals())
     assert caught.value.code == 143
     assert len(restore(run, distiller, lambda line: None)) == 1
+
+
+@pytest.mark.once
+def test_epochs_shorter_than_fifty_checkpoints_are_not_all_saved(
+    run, distiller, monkeypatch
+):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    run.make_rooms()
+    saved = Checkpoints(run, History(run), minutes=10)
+    saved.set_model(distiller)
+    saved.set_params({"epochs": 300, "steps": 1})
+    saved.on_train_begin()
+    done = []
+    for epoch in range(1, 301):
+        now[0] += 3
+        saves = len(done)
+        # A checkpoint takes two seconds.
+        monkeypatch.setattr(
+            distiller,
+            "save_weights",
+            lambda path: now.__setitem__(0, now[0] + 2) or path.touch(),
+        )
+        end_epoch(saved, epoch, accuracy=0.5)
+        if saved.entries[-1]["epoch"] == epoch:
+            done.append(epoch)
+        assert len(done) - saves in (0, 1)
+    assert done[0] == 1
+    assert done[-1] == 300, "the last epoch always"
+    # Two seconds are at most 2 % of a hundred: 34 epochs of three.
+    assert done[1:-1] == list(range(35, 300, 34))
+
+
+@pytest.mark.once
+def test_the_preferred_epoch_is_not_lost_between_checkpoints(run, distiller):
+    run.make_rooms()
+    saved = Checkpoints(run, History(run), minutes=10)
+    saved.set_model(distiller)
+    saved.set_params({"epochs": 4, "steps": 1})
+    saved.on_train_begin()
+    saved.save_seconds = 1000.0
+    for epoch, accuracy in ((1, 0.5), (2, 0.9), (3, 0.7)):
+        end_epoch(saved, epoch, accuracy)
+    assert not saved.entries, "too dear"
+    end_epoch(saved, 4, accuracy=0.8)
+    assert [entry["epoch"] for entry in saved.entries] == [4]
+    restore(run, distiller, lambda line: None)
+    assert loaded_epoch(distiller) == 4
+    assert saved.selected["accuracy"] == 0.9
+    assert load_selected(run, distiller, saved.selected) == 2
+    assert loaded_epoch(distiller) == 2
+    (run.checkpoints / saved.selected["file"]).write_bytes(b"PK")
+    assert load_selected(run, distiller, saved.selected) is None
+    assert loaded_epoch(distiller) == 2, "nothing was loaded"
