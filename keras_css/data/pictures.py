@@ -176,7 +176,15 @@ class Pictures:
         try:
             return future.result()
         except BrokenExecutor:
+            pass
+        try:
             return self.submit(rows, place).result()
+        except BrokenExecutor as error:
+            raise UserError(
+                "The processes that read pictures must be left alive, but "
+                "were killed twice over the same ones, perhaps because memory "
+                "ran out: use a smaller batch size, or see what kills them."
+            ) from error
 
     def _named(self, rows, found):
         """Tells faults by their row, and by the picture's name."""

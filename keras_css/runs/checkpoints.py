@@ -15,12 +15,14 @@ from keras_css.errors import UserError
 from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
+from keras_css.runs.variables import load_values
+from keras_css.runs.variables import save_values
+from keras_css.runs.variables import values_of
 from keras_css.training.callbacks import steps_done
 
 KEPT = 2
 # Of the time of training, that checkpoints at the ends of epochs may take.
 SHARE = 0.02
-WEIGHT_FILES = ("*.weights.h5", "selected_*.npz")
 STATE = "state.json"
 # A copy of the state that the last one replaced.
 STATE_BEFORE = "state_before.json"
@@ -33,9 +35,9 @@ ENTRY = {
 class Checkpoints(keras.callbacks.Callback):
     """Saves the distiller at the end of epochs, and within them by the clock.
 
-    `epoch_0007.weights.h5` holds weights and optimizer after 7 epochs,
-    `epoch_0007_step_000120.weights.h5` after 120 steps more; the last two are
-    kept. `selected_0005.npz` has the weights of the epoch in which the best
+    `epoch_0007.npz` holds weights and optimizer after 7 epochs,
+    `epoch_0007_step_000120.npz` after 120 steps more; the last two are kept.
+    `selected_0005.npz` has the weights of the epoch in which the best
     student's validation accuracy was highest (the latest of equals).
     `state.json` names the files with their checksums, the states of random
     generators and, within an epoch, the running means of the metrics. It has
@@ -76,6 +78,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.saved_at = time.monotonic()
+        if not self.entries:
+            # A run that ends within its first checkpoint has none.
+            write_state(self.folder, [])
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -93,7 +98,7 @@ class Checkpoints(keras.callbacks.Callback):
         students = self.model.method.student_parts()
         best = float(max(logs[f"val_{name}/accuracy"] for name in students))
         if not self.selected or best >= self.selected["accuracy"]:
-            self.selected_weights = self._finite_weights()
+            self.selected_weights = values_of(self.model.weights)
             self.selected = {"epoch": epoch + 1, "accuracy": best}
         cheap = min(self.seconds_between, self.save_seconds / SHARE)
         last = epoch + 1 == self.params["epochs"]
@@ -121,11 +126,12 @@ class Checkpoints(keras.callbacks.Callback):
         """Writes a checkpoint and makes it the last one."""
         began = time.monotonic()
         model = self.model
-        self._finite_weights()
+        values = values_of(checkpointed(model))
+        self._refuse_unless_finite(values)
         self._save_selected()
         name = f"epoch_{epoch:04d}" + (f"_step_{step:06d}" if step else "")
-        path = self.folder.checkpoints / f"{name}.weights.h5"
-        write_atomically(path, model.save_weights)
+        path = self.folder.checkpoints / f"{name}.npz"
+        write_atomically(path, lambda part: save_values(part, values))
         self._keep(
             {
                 "epoch": epoch,
@@ -148,22 +154,18 @@ class Checkpoints(keras.callbacks.Callback):
         epoch = self.selected["epoch"]
         path = self.folder.checkpoints / f"selected_{epoch:04d}.npz"
         write_atomically(
-            path, lambda part: np.savez(part, *self.selected_weights)
+            path, lambda part: save_values(part, self.selected_weights)
         )
         self.selected |= {"file": path.name, "sha256": checksum(path)}
         self.selected_weights = None
 
-    def _finite_weights(self):
-        """Returns copies of all weights; what is not finite is refused."""
-        # Copies, because PyTorch's arrays change with the weights.
-        weights = [np.array(weight) for weight in self.model.get_weights()]
-        if not all(np.all(np.isfinite(weight)) for weight in weights):
+    def _refuse_unless_finite(self, values):
+        if not all(np.all(np.isfinite(value)) for value in values.values()):
             raise NonFiniteLossError(
                 "The weights must stay finite, but one became NaN or infinite "
                 f"in epoch {self.epoch + 1}, seen when saving: lower the "
                 "learning rate; the last complete checkpoint is kept."
             )
-        return weights
 
     def _keep(self, entry):
         """Makes an entry whose files are whole the last one."""
@@ -171,10 +173,9 @@ class Checkpoints(keras.callbacks.Callback):
         write_state(self.folder, self.entries)
         named = {entry["file"] for entry in self.entries}
         named |= {e["selected"]["file"] for e in self.entries if e["selected"]}
-        for pattern in WEIGHT_FILES:
-            for path in self.folder.checkpoints.glob(pattern):
-                if path.name not in named:
-                    path.unlink()
+        for path in self.folder.checkpoints.glob("*.npz"):
+            if path.name not in named:
+                path.unlink()
 
 
 class MetricsSoFar(keras.callbacks.Callback):
@@ -208,7 +209,7 @@ def restore(folder, distiller, say):
         UserError: If there are checkpoints but none is intact.
     """
     entries = read_state(folder, say)
-    if entries is None:
+    if not entries:
         say(f"no checkpoint in {folder.path}: starting from the beginning")
         return []
     for i, entry in reversed(list(enumerate(entries))):
@@ -216,7 +217,7 @@ def restore(folder, distiller, say):
         if not _intact(folder, entry):
             say(f"checkpoint {path} is damaged: trying the one before it")
             continue
-        distiller.load_weights(path)
+        load_values(path, checkpointed(distiller))
         _assign(random_states(distiller), entry["random_states"])
         step = f", step {entry['step']}" if entry["step"] else ""
         say(f"resuming after epoch {entry['epoch']}{step}")
@@ -247,7 +248,7 @@ def write_state(folder, entries):
 
 
 def read_state(folder, say):
-    """Returns the entries of the checkpoints, None if there are none yet.
+    """Returns the entries of the checkpoints, [] if there are none yet.
 
     Raises:
         UserError: If no state is intact.
@@ -259,12 +260,12 @@ def read_state(folder, say):
         if entries is not None:
             return entries
         say(f"{path} is damaged: trying the one before it")
-    if paths or any(folder.checkpoints.glob("*.weights.h5")):
+    if paths or any(folder.checkpoints.glob("*.npz")):
         raise UserError(
             f"{folder.checkpoints / STATE} must be the state of a run's "
             "checkpoints, but is damaged or missing: start a new run."
         )
-    return None
+    return []
 
 
 def _read_entries(path):
@@ -272,7 +273,7 @@ def _read_entries(path):
     try:
         state = json.loads(path.read_bytes())
         entries = state["epochs"]
-        if state["sha256"] != _digest(entries) or not entries:
+        if state["sha256"] != _digest(entries):
             return None
         complete = all(set(entry) == ENTRY for entry in entries)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -307,9 +308,13 @@ def load_selected(folder, distiller, selected):
     """
     if selected is None or not _intact(folder, selected):
         return None
-    with np.load(_inside(folder, selected), allow_pickle=False) as file:
-        distiller.set_weights([file[name] for name in file.files])
+    load_values(_inside(folder, selected), distiller.weights)
     return selected["epoch"]
+
+
+def checkpointed(model):
+    """Returns the variables that a checkpoint's file holds."""
+    return [*model.weights, *model.optimizer.variables]
 
 
 def random_states(model):

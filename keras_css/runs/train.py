@@ -124,7 +124,7 @@ def _train(
     config = config.complete(dataset)
     say(f"{config.dataset} from {dataset.describe()}")
     set_seed(config.seed)
-    begun = resume and read_state(folder, lambda line: None) is not None
+    begun = resume and bool(read_state(folder, lambda line: None))
     distiller = build_distiller(config, dataset, published=not begun)
     batches = TrainingBatches(
         dataset.train,

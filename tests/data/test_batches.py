@@ -1,6 +1,9 @@
 """Batches: the same for the same seed, on every backend, fed in any way."""
 
+import os
+
 import keras
+import loky
 import numpy as np
 import psutil
 import pytest
@@ -263,3 +266,16 @@ def test_work_of_a_killed_process_is_done_again(tmp_path):
     images += [batches[i][0]["images"] for i in range(1, 4)]
     rows = batches.order
     np.testing.assert_array_equal(np.concatenate(images), split.images[rows])
+
+
+@pytest.mark.once
+def test_processes_that_are_killed_again_are_named(tmp_path):
+    class Deadly(Pictures):
+        def submit(self, rows, place=None):
+            return loky.get_reusable_executor().submit(os._exit, 1)
+
+    pictures = Deadly([str(trees.picture(tmp_path / "0.png", 0))], (6, 6, 3))
+    rows = np.arange(1)
+    with pytest.raises(UserError, match="were killed twice"):
+        pictures.result(rows, pictures.submit(rows))
+    assert pictures.take(rows)[:].shape == (1, 6, 6, 3), "others can be read"

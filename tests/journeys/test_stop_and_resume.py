@@ -66,7 +66,7 @@ def test_a_training_stopped_within_an_epoch_ends_like_a_whole_one(
 ):
     run = tmp_path / "run"
     process = start(*QUICK, "--run_dir", run, "--checkpoint_minutes", "0")
-    wait_for(process, "checkpoints/epoch_0001_step_*.h5", run)
+    wait_for(process, "checkpoints/epoch_0001_step_*.npz", run)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, said

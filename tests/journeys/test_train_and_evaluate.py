@@ -204,13 +204,13 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     shutil.copytree(only_run(place), part)
     (part / "result.json").unlink()
     before, _ = read_state(RunFolder(part), print)
-    newest = part / "checkpoints" / "epoch_0003.weights.h5"
+    newest = part / "checkpoints" / "epoch_0003.npz"
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
     done = command("scripts/train.py", "--run_dir", part, "--resume", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "epoch_0003.weights.h5 is damaged" in done.stdout
+    assert "epoch_0003.npz is damaged" in done.stdout
     assert f"resuming after epoch {before['epoch']}" in done.stdout
     assert (part / "result.json").exists()
 

@@ -1,6 +1,8 @@
 """Damaged checkpoints are named, never loaded, and the one before is used."""
 
+import errno
 import json
+import resource
 import time
 
 import keras
@@ -13,6 +15,7 @@ from keras_css import OnlineDistiller
 from keras_css import UserError
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import StoppedError
+from keras_css.runs import checkpoints
 from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import load_selected
 from keras_css.runs.checkpoints import read_state
@@ -88,7 +91,7 @@ def damages(content):
 @pytest.mark.once
 def test_damaged_weights_are_never_loaded(run, distiller):
     write_checkpoints(run, distiller)
-    path = run.checkpoints / "epoch_0002.weights.h5"
+    path = run.checkpoints / "epoch_0002.npz"
     content = path.read_bytes()
     for damaged in damages(content):
         path.write_bytes(damaged)
@@ -135,7 +138,7 @@ def test_a_damaged_state_is_never_believed(run, distiller):
 @pytest.mark.once
 def test_nothing_intact_is_said(run, distiller):
     write_checkpoints(run, distiller)
-    for path in run.checkpoints.glob("epoch_*.h5"):
+    for path in run.checkpoints.glob("epoch_*.npz"):
         path.write_bytes(b"")
     with pytest.raises(UserError, match="all are damaged"):
         restore(run, distiller, lambda line: None)
@@ -170,7 +173,13 @@ def test_epochs_shorter_than_fifty_checkpoints_are_not_all_saved(
     run, distiller, monkeypatch
 ):
     now = [0.0]
+
+    def save_in_two_seconds(path, values):
+        now[0] += 2
+        path.touch()
+
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(checkpoints, "save_values", save_in_two_seconds)
     run.make_rooms()
     saved = Checkpoints(run, History(run), minutes=10)
     saved.set_model(distiller)
@@ -180,20 +189,15 @@ def test_epochs_shorter_than_fifty_checkpoints_are_not_all_saved(
     for epoch in range(1, 301):
         now[0] += 3
         saves = len(done)
-        # A checkpoint takes two seconds.
-        monkeypatch.setattr(
-            distiller,
-            "save_weights",
-            lambda path: now.__setitem__(0, now[0] + 2) or path.touch(),
-        )
         end_epoch(saved, epoch, accuracy=0.5)
         if saved.entries[-1]["epoch"] == epoch:
             done.append(epoch)
         assert len(done) - saves in (0, 1)
     assert done[0] == 1
     assert done[-1] == 300, "the last epoch always"
-    # Two seconds are at most 2 % of a hundred: 34 epochs of three.
-    assert done[1:-1] == list(range(35, 300, 34))
+    # The first takes four seconds with the preferred epoch's weights, the
+    # others, too: they are 2 % of 200, which are 67 epochs of three.
+    assert done[1:-1] == list(range(68, 300, 67))
 
 
 @pytest.mark.once
@@ -217,3 +221,49 @@ def test_the_preferred_epoch_is_not_lost_between_checkpoints(run, distiller):
     (run.checkpoints / saved.selected["file"]).write_bytes(b"PK")
     assert load_selected(run, distiller, saved.selected) is None
     assert loaded_epoch(distiller) == 2, "nothing was loaded"
+
+
+@pytest.mark.once
+def test_a_full_disk_is_an_error_and_what_was_saved_stays(run, distiller):
+    saved = write_checkpoints(run, distiller, epochs=1)
+    before = sorted(run.checkpoints.iterdir())
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As a disk without room does it, but for the number of the error.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            end_epoch(saved, 2, accuracy=0.9)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert caught.value.errno == errno.EFBIG
+    assert sorted(run.checkpoints.iterdir()) == before
+    assert len(restore(run, distiller, lambda line: None)) == 1
+    assert loaded_epoch(distiller) == 1
+
+
+@pytest.mark.once
+def test_a_run_that_ends_within_its_first_checkpoint_has_none(run, distiller):
+    run.make_rooms()
+    saved = Checkpoints(run, History(run), minutes=0)
+    saved.set_model(distiller)
+    saved.set_params({"epochs": 2, "steps": 1})
+    saved.on_train_begin()
+    # Written, but not yet in the state.
+    (run.checkpoints / "epoch_0001.npz").write_bytes(b"PK")
+    lines = []
+    assert restore(run, distiller, lines.append) == []
+    assert "starting from the beginning" in lines[-1]
+
+
+@pytest.mark.once
+def test_the_file_of_another_cohort_is_refused_whole(run, distiller):
+    write_checkpoints(run, distiller)
+    other = OnlineDistiller([tiny.network(2), tiny.network(2)])
+    other.compile(SGD(0.1, momentum=0.9))
+    other.build((None, 8, 8, 3))
+    other.optimizer.build(other.trainable_variables)
+    values = other.get_weights()
+    with pytest.raises(UserError, match=r"must hold the \d+ variables of this"):
+        restore(run, other, lambda line: None)
+    for own, expected in zip(other.get_weights(), values):
+        np.testing.assert_array_equal(own, expected)
