@@ -8,6 +8,7 @@ import sys
 
 from absl import flags
 
+from keras_css_runtime.environment import huge_pages
 from keras_css_runtime.environment import set_up_jax
 from keras_css_runtime.environment import set_up_tensorflow
 from keras_css_runtime.errors import FailedCellsError
@@ -25,7 +26,11 @@ OUT_OF_MEMORY = (
 )
 
 
-def run_command(name, argv, usage):
+# Whether the process is the command's own, and may begin again.
+_owns_process = False
+
+
+def run_command(name, argv, usage, owns_process=False):
     """Parses the flags of a command and runs it.
 
     Args:
@@ -35,12 +40,16 @@ def run_command(name, argv, usage):
             it reads.
         argv: The program's arguments, program name first.
         usage: How the command is called, for messages.
+        owns_process: Whether nothing else runs in this process, so that it
+            may begin again with an environment that suits the backend.
 
     Returns:
         The exit code: 0 done, 1 an export whose proof failed or a comparison
         with cells that failed, 2 a user's error, 130 interrupted (SIGINT),
         143 ended by SIGTERM.
     """
+    global _owns_process
+    _owns_process = owns_process
     command = importlib.import_module(f"keras_css_cli.{name}")
     takes = getattr(command, "ARGUMENTS", "")
     if any(argument in ("--help", "-h", "-help") for argument in argv[1:]):
@@ -104,6 +113,8 @@ def is_out_of_memory(error):
 def use_backend(name):
     """Decides the Keras backend; to be called before Keras is imported.
 
+    For JAX a command's own process begins again, with huge pages.
+
     Args:
         name: A backend, or None for KERAS_BACKEND or Keras' own choice.
 
@@ -127,6 +138,11 @@ def use_backend(name):
             f"'keras-css[{name}]'."
         )
     os.environ["KERAS_BACKEND"] = name
+    environment = huge_pages() if name == "jax" and _owns_process else None
+    if environment is not None:
+        sys.stdout.flush()
+        program = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, program, environment)
 
 
 def say(line):

@@ -31,4 +31,5 @@ def main():
         error = unknown_name("command", name, COMMANDS)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    sys.exit(run_command(name, sys.argv[1:], f"keras-css {name}"))
+    usage = f"keras-css {name}"
+    sys.exit(run_command(name, sys.argv[1:], usage, owns_process=True))

@@ -7,6 +7,9 @@ import pathlib
 import platform
 import subprocess
 
+# How the system hands out huge pages.
+HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
+
 
 def cores():
     """Returns how many cores this process may use."""
@@ -123,6 +126,29 @@ def set_up_jax():
     except (OSError, RuntimeError):
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+
+
+def huge_pages():
+    """Returns the environment in which malloc takes huge pages, or None.
+
+    Each step of JAX on a processor takes hundreds of megabytes and gives them
+    back; in pages of 4 kB, finding them costs as much as computing in them
+    (docs/performance.md). glibc reads the variable when a process begins.
+
+    Returns:
+        Dict of the whole environment; None where it is so already, or cannot
+        be.
+    """
+    name, option = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
+    told = os.environ.get(name, "")
+    if option in told or platform.libc_ver()[0] != "glibc":
+        return None
+    try:
+        if "[madvise]" not in pathlib.Path(HUGE_PAGES).read_text("ascii"):
+            return None
+    except OSError:
+        return None
+    return {**os.environ, name: ":".join(filter(None, [told, f"{option}=1"]))}
 
 
 def _kind_of_processor():

@@ -5,4 +5,5 @@ import sys
 from keras_css_cli.command import run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("demo", sys.argv, "python scripts/demo.py"))
+    usage = "python scripts/demo.py"
+    sys.exit(run_command("demo", sys.argv, usage, owns_process=True))

@@ -5,4 +5,5 @@ import sys
 from keras_css_cli.command import run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("evaluate", sys.argv, "python scripts/evaluate.py"))
+    usage = "python scripts/evaluate.py"
+    sys.exit(run_command("evaluate", sys.argv, usage, owns_process=True))

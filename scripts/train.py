@@ -5,4 +5,5 @@ import sys
 from keras_css_cli.command import run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("train", sys.argv, "python scripts/train.py"))
+    usage = "python scripts/train.py"
+    sys.exit(run_command("train", sys.argv, usage, owns_process=True))

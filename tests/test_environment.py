@@ -1,9 +1,11 @@
-"""Where JAX keeps its programs across runs."""
+"""The environment of commands: JAX's programs, huge pages."""
 
 import os
 
 import pytest
 
+from keras_css_runtime import environment
+from keras_css_runtime.environment import huge_pages
 from keras_css_runtime.environment import set_up_jax
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -45,3 +47,22 @@ def test_what_the_user_says_stays(kept_in, tmp_path):
 def test_a_cache_that_cannot_be_written_is_none(kept_in, tmp_path):
     (tmp_path / "file").write_text("")
     assert kept_in(tmp_path / "file") is None
+
+
+def test_huge_pages_are_asked_for_once(tmp_path, monkeypatch):
+    setting = tmp_path / "enabled"
+    monkeypatch.setattr(environment, "HUGE_PAGES", str(setting))
+    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
+    assert huge_pages() is None, "the system does not know them"
+    setting.write_text("[always] madvise never")
+    assert huge_pages() is None, "it takes them anyway"
+    setting.write_text("always [madvise] never")
+    found = huge_pages()
+    wanted = "glibc.malloc.check=1:glibc.malloc.hugetlb=1"
+    assert found == {**os.environ, "GLIBC_TUNABLES": wanted}
+    monkeypatch.setenv("GLIBC_TUNABLES", wanted)
+    assert huge_pages() is None, "the process began with them"
+    monkeypatch.setattr("platform.libc_ver", lambda: ("musl", "1"))
+    monkeypatch.delenv("GLIBC_TUNABLES")
+    assert huge_pages() is None

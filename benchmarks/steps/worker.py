@@ -5,7 +5,10 @@ import os
 import time
 import traceback
 
+from keras_css_runtime.environment import huge_pages
 from keras_css_runtime.environment import set_up_tensorflow
+
+TUNABLES = "GLIBC_TUNABLES"
 
 
 class Worker:
@@ -26,12 +29,20 @@ class Worker:
         os.environ["KERAS_BACKEND"] = contender.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         set_up_tensorflow()
+        # As commands do it for JAX, whose processes alone gain by it.
+        tunables = (huge_pages() or {}).get(TUNABLES)
+        told = os.environ.get(TUNABLES)
+        if tunables and contender.kind == "ours" and contender.backend == "jax":
+            os.environ[TUNABLES] = tunables
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         self.process = context.Process(
             target=serve, args=(theirs, contender, case, folder), daemon=True
         )
         self.process.start()
         theirs.close()
+        os.environ.pop(TUNABLES, None)
+        if told is not None:
+            os.environ[TUNABLES] = told
 
     def ask(self, question, *arguments):
         """Returns the answer; raises `ContenderError` if it has none."""

@@ -31,11 +31,21 @@ class BatchNorm(keras.layers.BatchNormalization):
         centred = x - mean
         variance = ops.mean(ops.square(centred), axis=axes)
         count = ops.cast(ops.size(x) / ops.size(mean), x.dtype)
+        self.take_statistics(mean, variance, count)
+        scale = ops.rsqrt(variance + self.epsilon) * self.gamma
+        return ops.cast(centred * scale + self.beta, self.compute_dtype)
+
+    def take_statistics(self, mean, variance, count):
+        """Moves the running statistics towards those of a batch.
+
+        Args:
+            mean: `(c,)`.
+            variance: `(c,)`, the mean of squared deviations.
+            count: How many values a channel had.
+        """
         unbiased = variance * (count / ops.maximum(count - 1.0, 1.0))
         self.move(self.moving_mean, mean)
         self.move(self.moving_variance, unbiased)
-        scale = ops.rsqrt(variance + self.epsilon) * self.gamma
-        return ops.cast(centred * scale + self.beta, self.compute_dtype)
 
     def move(self, average, value):
         average.assign(
