@@ -16,7 +16,6 @@ Settings that are not given come from the data set and the method. Examples:
   python scripts/train.py --run_dir runs/digits-css-tensorflow-1 --resume
 """
 
-import json
 import pathlib
 
 from absl import flags
@@ -29,6 +28,9 @@ from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 from keras_css_cli.extension_flags import run_extensions
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.shapes import RUN
+from keras_css_runtime.shapes import fits
+from keras_css_runtime.shapes import read_object
 
 SHARED_FLAGS = (
     recipe_flags,
@@ -141,14 +143,15 @@ def _stored_run():
         say(f"no run in {folder}: starting from the beginning")
         return None
     try:
-        stored = json.loads((folder / "config.json").read_text("utf-8"))
-        then = {**stored["config"], "backend": stored["backend"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        stored = read_object(folder / "config.json")
+        if not fits(stored, RUN):
+            raise ValueError("something is missing or of another kind")
+    except (OSError, ValueError):
         raise UserError(
             f"--run_dir must be the folder of a run, but '{folder}' has no "
             "config.json that can be read."
         ) from None
-    _refuse_changes(then)
+    _refuse_changes({**stored["config"], "backend": stored["backend"]})
     return stored
 
 

@@ -4,6 +4,9 @@ import difflib
 
 # A line with more names than these would hide the nearest ones.
 MOST_LISTED = 40
+# What a user gave may be as long as a file; a line of an error is not.
+MOST_LETTERS = 2000
+LAST_LETTERS = 400
 
 
 class UserError(ValueError):
@@ -14,7 +17,7 @@ class UserError(ValueError):
     """
 
     def __init__(self, message):
-        super().__init__(one_line(message))
+        super().__init__(shortened(one_line(message)))
 
 
 class ProofError(Exception):
@@ -52,6 +55,17 @@ def one_line(text):
         c if c.isprintable() else c.encode("unicode_escape").decode()
         for c in str(text)
     )
+
+
+def shortened(line):
+    """Returns a line without its middle, where it is longer than any needs.
+
+    The end, which says what to do, stays.
+    """
+    if len(line) <= MOST_LETTERS:
+        return line
+    head = line[: MOST_LETTERS - LAST_LETTERS]
+    return f"{head} [...] {line[-LAST_LETTERS:]}"
 
 
 def first_line(error):

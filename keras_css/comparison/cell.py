@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import pathlib
 import re
 import shutil
@@ -16,10 +15,10 @@ from keras_css.runs.config import RunConfig
 from keras_css.runs.config import parse_method_options
 from keras_css.runs.folder import RunFolder
 from keras_css.training import OnlineDistiller
-
-NEEDED = {
-    *("validation", "test", "selected_epoch", "student_parameters", "seconds"),
-}
+from keras_css_runtime.shapes import CELL
+from keras_css_runtime.shapes import fits
+from keras_css_runtime.shapes import is_result
+from keras_css_runtime.shapes import read_object
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,17 +60,18 @@ class Cell:
     @property
     def finished(self):
         """Whether there is nothing left to train."""
-        return self.begun and self.read_result() is not None
+        return fits(self.read_config(), CELL) and self.read_result() is not None
 
     def read_config(self):
         """Returns the contents of `config.json`, None unless it is whole."""
         found = _read(RunFolder(self.folder).config)
+        # No more is asked: a folder without one is removed.
         return found if found and set(found) >= {"config", "data"} else None
 
     def read_result(self):
         """Returns the contents of `result.json`, None unless it is whole."""
         found = _read(RunFolder(self.folder).result)
-        return found if found and set(found) >= NEEDED else None
+        return found if is_result(found) else None
 
     def remove_broken_files(self):
         """Removes what a crash left that no training can go on from."""
@@ -182,7 +182,6 @@ def _safe(text):
 
 def _read(path):
     try:
-        found = json.loads(path.read_text("utf-8"))
+        return read_object(path)
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None

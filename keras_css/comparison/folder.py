@@ -9,6 +9,9 @@ from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import write_json
 from keras_css.runs.lock import LOCK
 from keras_css.runs.lock import locked as lock_folder
+from keras_css_runtime.shapes import GRID
+from keras_css_runtime.shapes import fits
+from keras_css_runtime.shapes import read_object
 
 OF_A_CELL = ("dataset", "method", "method_options", "seed")
 FIRST_GRID = {
@@ -101,7 +104,9 @@ def _complete(recipe):
 def _read(path):
     """Returns the contents of a `compare.json`, complete."""
     try:
-        stored = json.loads(path.read_text("utf-8"))
+        stored = read_object(path)
+        if not fits(stored, {"settings": {"backend": str}, "grid": GRID}):
+            raise ValueError("settings or grid of the wrong kind")
         settings = dict(stored["settings"])
         backend = settings.pop("backend")
         return {

@@ -2,7 +2,10 @@
 
 import ast
 import dataclasses
+import functools
 import inspect
+import types
+import typing
 
 from keras_css import backbones
 from keras_css.data.catalogue import get_entry
@@ -14,6 +17,7 @@ from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.precision import PRECISIONS
 from keras_css.supervision import TRANSFORMATIONS
+from keras_css_runtime.shapes import fits
 
 NETWORKS = ("network_a", "network_b", "network_c", "network_d")
 WEIGHTS = ("weights_a", "weights_b", "weights_c", "weights_d")
@@ -102,8 +106,9 @@ class RunConfig(DataRequest):
     precision: str = "float32"
 
     def __post_init__(self):
+        self._check_types()
         get_entry(self.dataset)
-        METHODS.get(self.method)
+        _check_options(self.method, self.method_options)
         for key in NETWORKS:
             name = getattr(self, key)
             if name is not None and (key == "network_a" or name != "none"):
@@ -169,6 +174,22 @@ class RunConfig(DataRequest):
                     "chosen on the one part and measured on the other), "
                     f"received {getattr(self, key)}."
                 )
+
+    def _check_types(self):
+        """Raises `UserError` for what could not be compared with limits."""
+        for key, kind in _kinds().items():
+            value = getattr(self, key)
+            if not fits(
+                list(value) if isinstance(value, tuple) else value, kind
+            ):
+                raise UserError(
+                    f"--{key} must be {_words(kind)}, received {value!r}."
+                )
+        if self.image_size is not None and len(self.image_size) != 2:
+            raise UserError(
+                "--image_size must be height and width, received "
+                f"{self.image_size!r}."
+            )
 
     def complete(self, dataset):
         """Returns a copy in which no setting is None but `data_dir`.
@@ -256,6 +277,11 @@ class RunConfig(DataRequest):
         Raises:
             UserError: If the dict does not fit, for example a damaged file.
         """
+        if not isinstance(values, dict):
+            raise UserError(
+                "A run's configuration must be a table of settings, received "
+                f"a {type(values).__name__}."
+            )
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
@@ -265,15 +291,65 @@ class RunConfig(DataRequest):
             )
         values = dict(values)
         for key in ("lr_milestones", "image_size"):
-            if values.get(key) is not None:
+            if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
-        try:
-            return cls(**values)
-        except TypeError as error:
+        return cls(**values)
+
+
+@functools.cache
+def _kinds():
+    """Returns a dict from each setting to its shape, see `shapes.fits`."""
+    hints = typing.get_type_hints(RunConfig)
+    return {
+        field.name: tuple(map(_kind, typing.get_args(hints[field.name])))
+        or _kind(hints[field.name])
+        for field in dataclasses.fields(RunConfig)
+    }
+
+
+def _kind(hint):
+    if hint is types.NoneType:
+        return None
+    return [int] if hint is tuple else hint
+
+
+def _words(kind):
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return " or ".join(WORDS[str(one)] for one in kinds if one is not None)
+
+
+WORDS = {
+    str(str): "a text",
+    str(int): "a whole number",
+    str(float): "a number",
+    str(bool): "true or false",
+    str(dict): "a table of options",
+    str([int]): "a list of whole numbers",
+}
+
+
+def _check_options(method, options):
+    """Raises `UserError` unless options are such of the method."""
+    known = _options_of(method)
+    for name, value in options.items():
+        if name not in known:
+            raise unknown_name(f"option of method {method}", name, known)
+        kind = type(known[name])
+        if known[name] is not None and not fits(value, kind):
             raise UserError(
-                "A run's configuration must have settings of the right type: "
-                f"{error}"
-            ) from error
+                f"Option {name} must be a {kind.__name__} such as "
+                f"{known[name]}, received {value!r}."
+            )
+
+
+def _options_of(method):
+    """Returns a dict from the method's options to their defaults."""
+    parameters = inspect.signature(METHODS.get(method)).parameters
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
 
 
 def parse_method_options(method, assignments):
@@ -290,12 +366,7 @@ def parse_method_options(method, assignments):
         UserError: If a name is no argument of the method, or a value is of
             another type.
     """
-    parameters = inspect.signature(METHODS.get(method)).parameters
-    known = {
-        name: parameter.default
-        for name, parameter in parameters.items()
-        if parameter.default is not inspect.Parameter.empty
-    }
+    known = _options_of(method)
     options = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -315,7 +386,8 @@ def _typed(name, text, default):
         return text
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    # What is no literal, or one that is nested or long beyond reason.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         value = None
     number = isinstance(default, float) and isinstance(value, int)
     if number and not isinstance(value, bool):

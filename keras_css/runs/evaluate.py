@@ -15,6 +15,9 @@ from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
 from keras_css.saved import load_keras
 from keras_css.training import OnlineDistiller
+from keras_css_runtime.shapes import RUN
+from keras_css_runtime.shapes import fits
+from keras_css_runtime.shapes import is_result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +58,15 @@ def load_run(run_dir, data_dir=None, say=print):
             "finish it with train --resume."
         )
     result = folder.read_json(folder.result)
-    missing = {"config", "data"} - set(stored)
-    missing |= {"validation", "test", "best_student"} - set(result)
-    if missing:
-        raise UserError(
-            f"config.json and result.json of '{run_dir}' must be as a run "
-            f"wrote them, but {', '.join(sorted(missing))} is missing."
-        )
+    for path, whole in (
+        (folder.config, fits(stored, RUN)),
+        (folder.result, is_result(result)),
+    ):
+        if not whole:
+            raise UserError(
+                f"'{path}' must be as a run wrote it, but something in it is "
+                "missing or of another kind: restore it, or train again."
+            )
     config = RunConfig.from_json(stored["config"])
     if data_dir:
         config = dataclasses.replace(config, data_dir=data_dir)

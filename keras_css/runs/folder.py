@@ -7,6 +7,7 @@ import shutil
 import tempfile
 
 from keras_css.errors import UserError
+from keras_css_runtime.shapes import read_object
 
 UNFINISHED = ".part-"
 
@@ -95,10 +96,7 @@ class RunFolder:
             UserError: If it is missing or damaged.
         """
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(found, dict):
-                raise ValueError("no JSON object")
-            return found
+            return read_object(path)
         except FileNotFoundError:
             raise UserError(
                 f"'{self.path}' must be the folder of a run, but has no "

@@ -1,6 +1,8 @@
 """What became NaN or infinite is undone, and the learning rate lowered."""
 
+from keras_css.errors import UserError
 from keras_css.runs.folder import write_json
+from keras_css_runtime.shapes import fits
 
 MOST_ROLLBACKS = 3
 FACTOR = 0.5
@@ -17,7 +19,13 @@ def read_rollbacks(folder):
     """
     if not folder.rollbacks.exists():
         return []
-    return folder.read_json(folder.rollbacks)["rollbacks"]
+    found = folder.read_json(folder.rollbacks)
+    if not fits(found, {"rollbacks": [{"reason": str}]}):
+        raise UserError(
+            f"{folder.rollbacks} must list what was undone, a reason each, but "
+            "does not: start a new run."
+        )
+    return found["rollbacks"]
 
 
 def rate_factor(folder):

@@ -7,7 +7,12 @@ Nothing in it is unpickled.
 import keras
 import numpy as np
 
+from keras_css.arrays import UNREADABLE
+from keras_css.arrays import read_arrays
 from keras_css.errors import UserError
+from keras_css.errors import first_line
+
+NUMBERS = "biuf"
 
 
 def values_of(variables):
@@ -38,11 +43,18 @@ def load_values(path, variables):
         variables: As many Keras variables, of the same shapes, as it holds.
 
     Raises:
-        UserError: If it holds others.
+        UserError: If it holds others, or cannot be read.
     """
-    with np.load(path, allow_pickle=False) as file:
-        values = [file[name] for name in file.files]
-    found = [value.shape for value in values]
+    try:
+        values = list(read_arrays(path).values())
+    except UNREADABLE as error:
+        raise UserError(
+            f"{path} must hold the variables of this cohort, but cannot be "
+            f"read ({first_line(error)}): start a new run."
+        ) from error
+    found = [
+        value.shape if value.dtype.kind in NUMBERS else None for value in values
+    ]
     expected = [tuple(variable.shape) for variable in variables]
     if found != expected:
         raise UserError(

@@ -7,6 +7,8 @@ import sys
 import time
 
 import pytest
+from finished_cell import CONFIG
+from finished_cell import RESULT
 
 from keras_css import UserError
 from keras_css.comparison.cell import check_cell
@@ -24,15 +26,12 @@ from keras_css_runtime.environment import share_of_machine
 pytestmark = pytest.mark.once
 
 GRID = {"datasets": ["digits"], "methods": ["independent"], "seeds": [0]}
-NEEDED = (
-    *("validation", "test", "selected_epoch", "student_parameters", "seconds"),
-)
 # Writes what a training leaves, as slowly as asked for.
 PROGRAM = """
 import json, pathlib, sys, time
 folder, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
-(folder / "config.json").write_text('{"config": {}, "data": {}}')
+(folder / "config.json").write_text(sys.argv[4])
 time.sleep(seconds)
 (folder / "result.json").write_text(sys.argv[3])
 """
@@ -40,7 +39,7 @@ time.sleep(seconds)
 
 def train(cell, seconds=0.0):
     words = [sys.executable, "-c", PROGRAM, cell.folder, seconds]
-    return [*map(str, words), json.dumps({key: {} for key in NEEDED})]
+    return [*map(str, words), json.dumps(RESULT), json.dumps(CONFIG)]
 
 
 def run(cells, command, out_dir, jobs=1):

@@ -5,6 +5,7 @@ from keras_css.data.layouts.found import read_text
 from keras_css.errors import UserError
 
 FOLDER = "CUB_200_2011"
+MOST_DIGITS = 9
 
 
 def matches(path):
@@ -54,11 +55,13 @@ def _table(path, columns):
     """Returns a dict from the first column to the list of the others."""
     table = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
-        key, *values = line.split(maxsplit=columns)
-        if len(values) != columns or not key.isdecimal():
+        key, *values = line.split(maxsplit=columns) or [""]
+        numbered = key.isdecimal() and len(key) <= MOST_DIGITS
+        if len(values) != columns or not numbered:
             raise UserError(
-                f"Line {number} of '{path}' must be a number and {columns} "
-                f"values, received '{line[:80]}'."
+                f"Line {number} of '{path}' must be a number of at most "
+                f"{MOST_DIGITS} digits and {columns} values, received "
+                f"'{line[:80]}'."
             )
         table[key] = values
     return table

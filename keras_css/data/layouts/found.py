@@ -50,7 +50,12 @@ class Listing:
 
     def holds(self, folder):
         """Says whether a folder lies within; one that does not is a fault."""
-        resolved = folder.resolve()
+        resolved = _resolved(folder)
+        if resolved is None:
+            self.faults.append(
+                f"'{folder}' must be a folder, but leads nowhere."
+            )
+            return False
         if resolved.is_relative_to(self._inside):
             return True
         self.faults.append(
@@ -61,8 +66,12 @@ class Listing:
 
     def add(self, part, path, label, box=None):
         """Adds one picture; one that cannot be used becomes a fault."""
-        resolved = path.resolve()
-        if not resolved.is_relative_to(self._inside):
+        resolved = _resolved(path)
+        if resolved is None:
+            self.faults.append(
+                f"'{path}' must be a picture, but leads nowhere."
+            )
+        elif not resolved.is_relative_to(self._inside):
             self.faults.append(
                 f"'{path}' must lie in '{self.root}', but leads to "
                 f"'{resolved}': copy it there."
@@ -95,6 +104,19 @@ class Listing:
             *(where, tuple(class_names), parts, ignored, tuple(self.faults)),
             layout=layout,
         )
+
+
+def _resolved(path):
+    """Returns where a path leads, None if no file can be there.
+
+    Links may go in circles, names be too long or hold what no name may.
+    """
+    try:
+        resolved = path.resolve()
+        resolved.exists()
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return resolved
 
 
 def read_text(path):

@@ -1,19 +1,14 @@
 """A user's own images in one NumPy file."""
 
-import zipfile
-import zlib
-
 import numpy as np
 
+from keras_css.arrays import UNREADABLE
+from keras_css.arrays import read_arrays
 from keras_css.data.dataset import Split
 from keras_css.data.layouts.found import Found
 from keras_css.errors import UserError
+from keras_css.errors import first_line
 
-# What NumPy and zipfile raise for files that are not what they seem.
-UNREADABLE = (
-    *(OSError, ValueError, TypeError, KeyError, EOFError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
-)
 PARTS = {"train": "train", "validation": "val", "test": "test"}
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -89,15 +84,12 @@ def read(path):
 
 def _read(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        if not all(isinstance(a, np.ndarray) for a in arrays.values()):
-            raise TypeError("members that are no arrays")
-        return arrays
+        return read_arrays(path)
     except UNREADABLE as error:
         raise UserError(
             f"{path} must be a .npz file of plain number and text arrays, but "
-            "it is damaged or something else: write it with numpy.savez."
+            f"it is damaged or something else ({first_line(error)}): write it "
+            "with numpy.savez."
         ) from error
 
 

@@ -1,0 +1,1 @@
+"""Hostile inputs for every reader, and the guard that watches them read."""
