@@ -159,6 +159,9 @@ def _read(picture, wanted, box, margin):
                 file.draft(None, wanted)
             file.load()
             image = _cut(file, box, margin, size, name)
+            if image is not file:
+                # A turned copy would be the third in memory.
+                file.close()
             # Looking for what turns a picture takes as long as decoding a
             # small one.
             if file.format == "JPEG" and "exif" not in file.info:

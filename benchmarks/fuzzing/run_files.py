@@ -18,9 +18,12 @@ from fuzzing.reader import Reader
 from fuzzing.reader import silent
 from keras_css.backbones.backbone import Backbone
 from keras_css.comparison.cell import make_cells
-from keras_css.comparison.compare import write_tables
+from keras_css.comparison.facts import gather_facts
 from keras_css.comparison.folder import complete_grid
 from keras_css.comparison.folder import remember
+from keras_css.comparison.markdown import to_markdown
+from keras_css.comparison.table import student_rows
+from keras_css.comparison.table import summary_rows
 from keras_css.data import load_dataset
 from keras_css.runs.checkpoints import restore
 from keras_css.runs.checkpoints import write_state
@@ -163,7 +166,17 @@ def _read_comparison(folder):
     _refusable(lambda: make_cells(folder, **complete_grid(folder, named)))
     _refusable(lambda: remember(folder, "torch", recipe, grid))
     cells = make_cells(folder, **grid)
-    _refusable(lambda: write_tables(folder, cells, set(cells), 1))
+    _refusable(lambda: _tables(cells))
+
+
+def _tables(cells):
+    """Makes the texts of `write_tables`, without its picture, which is slow."""
+    results = {cell: cell.read_result() for cell in cells if cell.finished}
+    configs = {cell: cell.read_config() for cell in results}
+    facts = gather_facts(configs, "torch", 1)
+    summary, rows = summary_rows(results), student_rows(results)
+    to_markdown(facts, summary, rows, []).encode()
+    json_text([facts, *(row.to_json() for row in (*summary, *rows))]).encode()
 
 
 class _Small(Backbone):
