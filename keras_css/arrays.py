@@ -60,17 +60,24 @@ def check_expansion(path, size):
         )
 
 
+def _header(file):
+    """Returns shape, whether columns come first, and dtype."""
+    version = np.lib.format.read_magic(file)
+    try:
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        if version == (2, 0):
+            return np.lib.format.read_array_header_2_0(file)
+    except (MemoryError, RecursionError):
+        # So Python's parser says that brackets or signs are too many.
+        raise ValueError("a header is nested too deeply") from None
+    # Version 3 is for names of fields beyond Latin-1.
+    raise ValueError(f"arrays of version {version} are not read")
+
+
 def _read(archive, member):
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            header = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            header = np.lib.format.read_array_header_2_0(file)
-        else:
-            # Version 3 is for field names beyond Latin-1.
-            raise ValueError(f"arrays of version {version} are not read")
-        shape, by_columns, dtype = header
+        shape, by_columns, dtype = _header(file)
         if dtype.hasobject:
             raise ValueError(f"'{member.filename}' holds Python objects")
         if dtype.names or dtype.subdtype or any(side < 0 for side in shape):

@@ -15,6 +15,8 @@ from keras_css_runtime.errors import FailedCellsError
 from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import StoppedError
 from keras_css_runtime.errors import UserError
+from keras_css_runtime.errors import one_line
+from keras_css_runtime.errors import shortened
 from keras_css_runtime.errors import unknown_name
 
 FLAGS = flags.FLAGS
@@ -151,5 +153,5 @@ def say(line):
 
 
 def _refuse(message, code=2):
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {shortened(one_line(message))}", file=sys.stderr)
     return code

@@ -78,7 +78,8 @@ def spoil_npz(rng, arrays):
         opening = rng.choice(("(" * 900, "{" * 9000, "-" * 20_000))
         raw[name] = npy_header(opening, opening)
     elif kind == 5:
-        raw[rng.choice(TEXTS).replace("\ud800", "?")[:1000]] = b"text"
+        other = rng.choice(TEXTS).replace("\ud800", "?").replace("\0", "0")
+        raw[other[:1000]] = b"text"
     elif kind == 6 and arrays[name].dtype.kind in "iu":
         values = arrays[name].astype("int64")
         values.flat[: rng.choice((1, 3))] = rng.choice((-1, 100, 2**31))

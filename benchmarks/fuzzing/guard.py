@@ -103,7 +103,8 @@ def _ran_out_of_memory(error):
     while error is not None:
         if isinstance(error, MemoryError):
             return True
-        error = error.__cause__ or error.__context__
+        hidden = error.__suppress_context__
+        error = error.__cause__ or (None if hidden else error.__context__)
     return False
 
 

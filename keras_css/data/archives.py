@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 import zipfile
 
+from keras_css.arrays import check_expansion
 from keras_css.errors import UserError
 from keras_css.errors import first_line
 
@@ -65,6 +66,23 @@ def unpack(archive, say=print):
         shutil.rmtree(part, ignore_errors=True)
 
 
+class _Measured:
+    """tarfile's filter for data that also stops a decompression bomb.
+
+    Args:
+        archive: Path of the archive.
+    """
+
+    def __init__(self, archive):
+        self.archive = archive
+        self.size = 0
+
+    def __call__(self, member, folder):
+        self.size += member.size
+        check_expansion(self.archive, self.size)
+        return tarfile.data_filter(member, folder)
+
+
 def _extract(archive, folder):
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
@@ -78,13 +96,14 @@ def _extract(archive, folder):
                         f"'{archive}' must stay in its folder, but its member "
                         f"'{member.filename}' does not: do not use it."
                     )
+            check_expansion(archive, sum(m.file_size for m in file.infolist()))
             file.extractall(folder)
         return
     with tarfile.open(archive) as file:
         try:
             # Python's own filter: no absolute path, no .., no link or device
             # that leads elsewhere.
-            file.extractall(folder, filter="data")
+            file.extractall(folder, filter=_Measured(archive))
         except tarfile.FilterError as error:
             raise UserError(
                 f"'{archive}' must stay in its folder, but does not: "

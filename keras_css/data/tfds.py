@@ -14,6 +14,11 @@ from keras_css.data.pictures import Pictures
 from keras_css.errors import UserError
 from keras_css.errors import first_line
 from keras_css_runtime.pictures import open_picture
+from keras_css_runtime.shapes import read_object
+
+FEATURES = "features.json"
+LIBRARY = "tensorflow_datasets."
+TYPE_KEYS = {"type", "pythonClassName", "python_class_name"}
 
 
 def default_dir():
@@ -86,6 +91,7 @@ def read(folder):
     """
     tfds = _library()
     try:
+        _refuse_foreign_features(pathlib.Path(folder) / FEATURES)
         builder = tfds.builder_from_directory(folder)
         image, label = builder.info.supervised_keys[:2]
         features = builder.info.features
@@ -101,6 +107,30 @@ def read(folder):
             f"tensorflow-datasets: {first_line(error)}"
         ) from error
     return Found(f"tensorflow-datasets in {folder}", names, splits)
+
+
+def _refuse_foreign_features(path):
+    """Raises ValueError if a copy names classes that are not the library's.
+
+    The library imports the module of any class that is named there.
+    """
+    if not path.exists():
+        return
+    values = [read_object(path)]
+    while values:
+        value = values.pop()
+        if isinstance(value, list):
+            values += value
+        if not isinstance(value, dict):
+            continue
+        values += value.values()
+        for key in TYPE_KEYS & set(value):
+            named = value[key]
+            foreign = isinstance(named, str) and "." in named
+            if foreign and not named.startswith(LIBRARY):
+                raise ValueError(
+                    f"{path.name} names {named}, which is none of its features"
+                )
 
 
 def _parts(official):

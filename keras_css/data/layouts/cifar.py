@@ -91,7 +91,7 @@ def _batch(path, labels_key, classes):
             raise ValueError("values out of range")
         if labels.max() >= classes:
             raise ValueError("labels out of range")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise UserError(
             f"'{path}' must hold uint8 images of 32x32 pixels and a label for "
             f"each, but does not: {error}."

@@ -66,7 +66,7 @@ def _box(path, wanted):
             float(re.search(rf"<{side}>\s*(\d+)\s*</{side}>", text)[1])
             for side in ("xmin", "ymin", "xmax", "ymax")
         ]
-    except (OSError, TypeError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise UserError(
             f"'{path}' must hold the box of a dog, but is missing or damaged: "
             "complete or remove the Annotation folder."
