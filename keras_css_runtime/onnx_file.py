@@ -42,7 +42,7 @@ class OnnxFile:
     def __init__(self, path, provider="cpu", threads=None):
         self.path, self.provider = pathlib.Path(path), provider
         self.session = open_session(self.path, provider, threads)
-        given = self.session.get_inputs()
+        given = self._said(self.session.get_inputs)
         if [value.name for value in given] != ["image"]:
             raise UserError(
                 f"'{path}' must have one input, image, received "
@@ -67,8 +67,35 @@ class OnnxFile:
             feed = part
             if self.batch_size and len(part) < size:
                 feed = np.resize(part, (size, *part.shape[1:]))
-            rows.append(self.session.run(None, {"image": feed})[0][: len(part)])
+            rows.append(self._run(feed)[: len(part)])
         return np.concatenate(rows)
+
+    def _run(self, feed):
+        try:
+            output = self.session.run(None, {"image": feed})[0]
+        # onnxruntime has no common error class.
+        except Exception as error:
+            raise UserError(
+                f"'{self.path}' must be a classifier of images, but fails at "
+                f"some: {first_line(error)}"
+            ) from error
+        if np.ndim(output) != 2 or len(output) != len(feed):
+            raise UserError(
+                f"'{self.path}' must put out a row of numbers for each image, "
+                f"received an array of shape {np.shape(output)} for "
+                f"{len(feed)}: export it again."
+            )
+        return output
+
+    def _said(self, ask):
+        """Returns what the session says, whose names may be no text."""
+        try:
+            return ask()
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"'{self.path}' must be an ONNX file written by to_onnx, but "
+                "has names that are no text."
+            ) from error
 
     def random_batch(self, size):
         """Returns random images in the form the input takes."""
@@ -84,10 +111,12 @@ class OnnxFile:
         Raises:
             UserError: If it was not written by `to_onnx`.
         """
-        stored = self.session.get_modelmeta().custom_metadata_map
+        meta = self._said(self.session.get_modelmeta)
+        stored = self._said(lambda: meta.custom_metadata_map)
         found = {name: _parse(text) for name, text in stored.items()}
         names, shape = found.get("class_names"), found.get("image_shape")
-        classes = self.session.get_outputs()[0].shape[-1]
+        ends = self._said(lambda: self.session.get_outputs()[0].shape)
+        classes = ends[-1] if ends else None
         fits = (
             isinstance(names, list)
             and all(isinstance(name, str) for name in names)
@@ -169,7 +198,10 @@ def _open(path, provider, threads):
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if threads:
         options.intra_op_num_threads = threads
-    session = ort.InferenceSession(path, options, providers=[provider])
+    # Its fallback would print, and try the same again.
+    session = ort.InferenceSession(
+        path, options, providers=[provider], enable_fallback=0
+    )
     session.disable_fallback()
     return session
 
@@ -188,5 +220,5 @@ def _parse(text):
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
