@@ -19,6 +19,8 @@ from keras_css_runtime.errors import UserError
 
 ARGUMENTS = "student.onnx "
 MOST = 65536
+MOST_DIGITS = 9
+MOST_SECONDS = 3600
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("provider", "cpu", "cpu, cuda or tensorrt.")
@@ -41,6 +43,11 @@ def run(arguments):
         raise UserError(
             f"--threads must be at least 1, received {FLAGS.threads}."
         )
+    if not 0 < FLAGS.seconds <= MOST_SECONDS:
+        raise UserError(
+            f"--seconds must be a number above 0 and up to {MOST_SECONDS}, "
+            f"received {FLAGS.seconds}."
+        )
     batch_sizes = _batch_sizes(FLAGS.batch_sizes)
     use_backend(FLAGS.backend)
 
@@ -60,7 +67,11 @@ def run(arguments):
 
 
 def _batch_sizes(texts):
-    sizes = [int(text) for text in texts if text.isdecimal()]
+    sizes = [
+        int(text)
+        for text in texts
+        if text.isdecimal() and len(text) <= MOST_DIGITS
+    ]
     if len(sizes) != len(texts) or not all(1 <= n <= MOST for n in sizes):
         raise UserError(
             f"--batch_sizes must be whole numbers from 1 to {MOST} with commas "

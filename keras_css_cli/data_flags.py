@@ -5,6 +5,7 @@ from absl import flags
 from keras_css_runtime.errors import UserError
 
 FLAGS = flags.FLAGS
+MOST_DIGITS = 9
 NAMES = (
     *("dataset", "data_dir", "download", "image_size", "crop_fraction"),
     *("crop_to_box", "box_margin", "on_bad_image", "validation_fraction"),
@@ -84,7 +85,9 @@ def image_size(text):
         UserError: If it is something else.
     """
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+    if len(sides) > 2 or not all(
+        side.isdecimal() and len(side) <= MOST_DIGITS for side in sides
+    ):
         raise UserError(
             "--image_size must be a number of pixels such as 64, or height x "
             f"width such as 224x160, received '{text}'."

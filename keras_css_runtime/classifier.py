@@ -7,6 +7,9 @@ from keras_css_runtime.onnx_file import OnnxFile
 from keras_css_runtime.pictures import to_array
 from keras_css_runtime.softmax import softmax
 
+# As settings of a run have it: a smaller part would be scaled without end.
+LEAST_FRACTION = 0.1
+
 
 class OnnxClassifier:
     """A student in onnxruntime: pictures in, class names out.
@@ -100,11 +103,11 @@ class OnnxClassifier:
             fraction = float(found)
         except (TypeError, ValueError):
             fraction = 0.0
-        if 0 < fraction <= 1:
+        if LEAST_FRACTION <= fraction <= 1:
             return fraction
         raise UserError(
-            "crop_fraction in the file's metadata must be a number above 0 and "
-            f"up to 1, received {found!r}: export it again."
+            "crop_fraction in the file's metadata must be a number from "
+            f"{LEAST_FRACTION} to 1, received {found!r}: export it again."
         )
 
     def _normalise(self, images):

@@ -1,6 +1,7 @@
 """An ONNX file in onnxruntime, on the provider that was asked for."""
 
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -17,6 +18,7 @@ PROVIDERS = {
 INPUTS = ("uint8", "float_nhwc", "float_nchw")
 OUTPUTS = ("logits", "probabilities")
 SILENT = 4
+MOST_NUMBERS = 10**8
 
 
 class OnnxFile:
@@ -43,14 +45,27 @@ class OnnxFile:
         self.path, self.provider = pathlib.Path(path), provider
         self.session = open_session(self.path, provider, threads)
         given = self._said(self.session.get_inputs)
-        if [value.name for value in given] != ["image"]:
+        names = self._said(lambda: [value.name for value in given])
+        if names != ["image"]:
             raise UserError(
                 f"'{path}' must have one input, image, received "
-                f"{', '.join(value.name for value in given)}: export it with "
-                "to_onnx."
+                f"{', '.join(names)}: export it with to_onnx."
             )
         self.input = given[0]
-        batch = self.input.shape[0]
+        shape = self._said(lambda: self.input.shape)
+        sides = [side for side in shape if isinstance(side, int)]
+        # A fixed batch is filled up: what it takes is allocated.
+        if (
+            len(shape) != 4
+            or min(sides, default=1) < 1
+            or (math.prod(sides) > MOST_NUMBERS)
+        ):
+            raise UserError(
+                f"'{path}' must take images, batch x 3 sides of at most "
+                f"{MOST_NUMBERS:,} numbers, received {shape}: export it with "
+                "to_onnx."
+            )
+        batch = shape[0]
         self.batch_size = batch if isinstance(batch, int) else None
 
     def run(self, images, batch_size=64):
@@ -115,7 +130,8 @@ class OnnxFile:
         stored = self._said(lambda: meta.custom_metadata_map)
         found = {name: _parse(text) for name, text in stored.items()}
         names, shape = found.get("class_names"), found.get("image_shape")
-        ends = self._said(lambda: self.session.get_outputs()[0].shape)
+        outputs = self._said(self.session.get_outputs)
+        ends = self._said(lambda: outputs[0].shape) if outputs else None
         classes = ends[-1] if ends else None
         fits = (
             isinstance(names, list)

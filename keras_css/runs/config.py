@@ -21,6 +21,8 @@ from keras_css_runtime.shapes import fits
 
 NETWORKS = ("network_a", "network_b", "network_c", "network_d")
 WEIGHTS = ("weights_a", "weights_b", "weights_c", "weights_d")
+# Each is built before a step is made: thousands would take hours.
+MOST_BRANCHES = 64
 FREEZE = ("none", "trunk", "batch_norm")
 
 
@@ -130,6 +132,11 @@ class RunConfig(DataRequest):
                     f"--{key} must be a whole number from {low} to below "
                     f"{2**31 - 1}, received {value}."
                 )
+        if self.branches is not None and self.branches > MOST_BRANCHES:
+            raise UserError(
+                f"--branches must be at most {MOST_BRANCHES}, received "
+                f"{self.branches}."
+            )
         if self.learning_rate is not None and not 0 < self.learning_rate < 1e6:
             raise UserError(
                 "--learning_rate must be a positive number below 1e6, "

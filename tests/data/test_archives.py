@@ -79,3 +79,59 @@ def test_a_damaged_archive_leaves_nothing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *("a.tgz", "b.zip", "c.tgz", "d.tar"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "target"),
+    [
+        (tarfile.SYMTYPE, "link", "../.."),
+        (tarfile.LNKTYPE, "link", "../../evil.txt"),
+        (tarfile.LNKTYPE, "link", "/etc/passwd"),
+        (tarfile.CHRTYPE, "device", ""),
+        (tarfile.BLKTYPE, "device", ""),
+        (tarfile.FIFOTYPE, "pipe", ""),
+        (tarfile.REGTYPE, "a/../../../evil.txt", ""),
+    ],
+)
+def test_no_kind_of_tar_member_leads_elsewhere(tmp_path, kind, name, target):
+    place = tmp_path / "place"
+    place.mkdir()
+    with tarfile.open(place / "a.tar", "w") as file:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, target
+        file.addfile(member)
+    with pytest.raises(UserError, match="must stay in its folder"):
+        unpack(place / "a.tar", silent)
+    assert {path.name for path in tmp_path.rglob("*")} == {"place", "a.tar"}
+
+
+def test_absolute_names_and_links_in_a_zip_are_refused(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    absolute = zipfile.ZipInfo(str(tmp_path / "evil.txt"))
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16
+    for member in (absolute, link):
+        with zipfile.ZipFile(place / "a.zip", "w") as file:
+            file.writestr(member, "/etc/passwd")
+        with pytest.raises(UserError, match="must stay in its folder"):
+            unpack(place / "a.zip", silent)
+    assert {path.name for path in tmp_path.rglob("*")} == {"place", "a.zip"}
+
+
+def test_absolute_names_in_a_tar_stay_within(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    unpack(tar(place / "a.tgz", {"/evil/x.txt": b"x"}), silent)
+    assert (place / "evil" / "x.txt").read_bytes() == b"x"
+
+
+def test_an_archive_that_expands_too_far_is_refused(tmp_path):
+    zeros = bytes(2**28 + 1)
+    tar(tmp_path / "a.tgz", {"ok.txt": b"", "zeros": zeros})
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("zeros", zeros)
+    for archive in find_archives(tmp_path):
+        with pytest.raises(UserError, match="may hold 268,435,456 at most"):
+            unpack(archive, silent)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tgz", "b.zip"}

@@ -110,3 +110,38 @@ def test_an_unknown_backend_is_refused_by_the_console_command(tmp_path):
     )
     assert wrong.returncode == 2
     assert "did you mean train" in wrong.stderr
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["benchmark", "x.onnx", "--seconds", "inf"], "--seconds must be"),
+        (["benchmark", "x.onnx", "--seconds", "nan"], "--seconds must be"),
+        (["benchmark", "x.onnx", "--seconds", "1e9"], "--seconds must be"),
+        (
+            ["benchmark", "x.onnx", "--batch_sizes", "9" * 5000],
+            "--batch_sizes must be whole",
+        ),
+        (["train", "--image_size", "9" * 5000], "--image_size must be"),
+        (
+            ["train", "--branches", "65", "--method", "independent"],
+            "--branches must be at most 64, received 65",
+        ),
+        (["train", "--epochs", "\x1b[2J\udcff"], "--epochs"),
+        (["train", "--method_option", "temperature=" + "[" * 9000], "a float"),
+        (["train", "--method_option", "temperature=1e999"], "Option temp"),
+        (["train", "--data_dir", "x" * 9000], "needs no --data_dir"),
+        (["predict", "x" * 9000, "y"], "File name too long"),
+    ],
+)
+def test_hostile_values_of_flags_get_one_line_that_can_be_shown(
+    call, tmp_path, words, told
+):
+    code, _, said = call(*words)
+    assert code == 2
+    (line,) = said.splitlines()
+    assert told in line
+    assert line.isprintable()
+    assert len(line) < 2500
+    assert list(tmp_path.iterdir()) == []
