@@ -96,14 +96,17 @@ def read_history(path):
         return []
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return [
+            rows = [
                 {
                     name: int(value) if name == "epoch" else float(value)
                     for name, value in row.items()
                 }
                 for row in csv.DictReader(file)
             ]
-    except (OSError, ValueError, TypeError) as error:
+        if rows and not {"epoch", "seconds"} <= set(rows[0]):
+            raise ValueError("it has no column epoch or seconds")
+        return rows
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise UserError(
             f"{path} must be the history written by a run, but cannot be "
             f"read: {error}"
