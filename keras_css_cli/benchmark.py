@@ -15,12 +15,14 @@ import pathlib
 from absl import flags
 
 from keras_css_cli.command import use_backend
+from keras_css_runtime.environment import cores
 from keras_css_runtime.errors import UserError
 
 ARGUMENTS = "student.onnx "
 MOST = 65536
 MOST_DIGITS = 9
 MOST_SECONDS = 3600
+MOST_THREADS = 64
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("provider", "cpu", "cpu, cuda or tensorrt.")
@@ -39,9 +41,12 @@ def run(arguments):
         raise UserError(
             f"benchmark needs one ONNX file, received {len(arguments)}."
         )
-    if FLAGS.threads is not None and FLAGS.threads < 1:
+    # onnxruntime starts as many, and the process ends where that fails.
+    most = max(MOST_THREADS, cores())
+    if FLAGS.threads is not None and not 1 <= FLAGS.threads <= most:
         raise UserError(
-            f"--threads must be at least 1, received {FLAGS.threads}."
+            f"--threads must be a whole number from 1 to {most}, received "
+            f"{FLAGS.threads}."
         )
     if not 0 < FLAGS.seconds <= MOST_SECONDS:
         raise UserError(

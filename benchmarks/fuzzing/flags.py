@@ -101,7 +101,10 @@ def _make(rng, folder):
         if name == "seconds" and value in LEGAL_SECONDS:
             # It would measure for as long as it is told.
             value = "-1"
-        words.append(rng.choice((f"--{name}={value}", f"--{name}", value)))
+        forms = [f"--{name}={value}", value]
+        if name != "seconds":
+            forms.append(f"--{name}")
+        words.append(rng.choice(forms))
         if rng.random() < 0.1:
             words.append(f"--no{name}")
     place = folder / "a" / "b"

@@ -119,6 +119,8 @@ def test_an_unknown_backend_is_refused_by_the_console_command(tmp_path):
         (["benchmark", "x.onnx", "--seconds", "inf"], "--seconds must be"),
         (["benchmark", "x.onnx", "--seconds", "nan"], "--seconds must be"),
         (["benchmark", "x.onnx", "--seconds", "1e9"], "--seconds must be"),
+        (["benchmark", "x.onnx", "--threads", "65536"], "--threads must be"),
+        (["benchmark", "x.onnx", "--threads", "0"], "--threads must be"),
         (
             ["benchmark", "x.onnx", "--batch_sizes", "9" * 5000],
             "--batch_sizes must be whole",
