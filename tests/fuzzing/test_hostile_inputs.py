@@ -22,22 +22,7 @@ pytestmark = pytest.mark.once
 INPUTS = {"comparison": 60, "keras": 40, "flags": 120, "checkpoint_state": 60}
 
 
-# What is known to break and waits for its owner; strict, so that it goes.
-WAITING = {"run_history": "read_history takes rows without epoch or seconds"}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(
-                name in WAITING, reason=WAITING.get(name, ""), strict=True
-            ),
-        )
-        for name in READERS
-    ],
-)
+@pytest.mark.parametrize("name", READERS)
 def test_a_hostile_input_is_read_or_refused_in_one_line(name):
     reader = READERS[name]
 
