@@ -22,6 +22,7 @@ UNREADABLE = (
     *(MemoryError, IndexError),
 )
 ENDING = ".npy"
+CHUNK = 2**20
 
 
 def read_arrays(path):
@@ -90,9 +91,13 @@ def _read(archive, member):
                 f"{held:,}"
             )
         # Bytes in a bytearray belong to the array, which may be changed.
-        data = bytearray(file.read())
-    if len(data) != size:
-        raise ValueError(f"'{member.filename}' ends early")
+        data = bytearray(size)
+        place = memoryview(data)
+        while place:
+            count = file.readinto(place[:CHUNK])
+            if not count:
+                raise ValueError(f"'{member.filename}' ends early")
+            place = place[count:]
     if not dtype.itemsize:
         return np.zeros(shape, dtype)
     array = np.frombuffer(data, dtype)

@@ -28,6 +28,8 @@ OUT_OF_MEMORY = (
 )
 
 
+# In the environment of a command that has begun again.
+BEGAN_AGAIN = "KERAS_CSS_BEGAN_AGAIN"
 # Whether the process is the command's own, and may begin again.
 _owns_process = False
 
@@ -140,11 +142,23 @@ def use_backend(name):
             f"'keras-css[{name}]'."
         )
     os.environ["KERAS_BACKEND"] = name
-    environment = huge_pages() if name == "jax" and _owns_process else None
-    if environment is not None:
-        sys.stdout.flush()
-        program = [sys.executable, *sys.orig_argv[1:]]
-        os.execve(sys.executable, program, environment)
+    if name == "jax" and _owns_process:
+        _begin_again_with_huge_pages()
+
+
+def _begin_again_with_huge_pages():
+    """Replaces this process by the same command with other settings of malloc.
+
+    Once, and only where Python runs nothing but the script: not in a debugger
+    or a notebook.
+    """
+    environment = huge_pages()
+    alone = sys.orig_argv[1:2] == sys.argv[:1]
+    if environment is None or not alone or BEGAN_AGAIN in os.environ:
+        return
+    sys.stdout.flush()
+    program = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, program, {**environment, BEGAN_AGAIN: "1"})
 
 
 def say(line):

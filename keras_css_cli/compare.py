@@ -63,8 +63,8 @@ flags.DEFINE_string("out_dir", None, "Folder of the comparison.")
 flags.DEFINE_integer("jobs", 1, "Trainings at a time; they share the cores.")
 
 AFTER_INTERRUPT = (
-    "finished cells are kept, and the last epoch of the others; go on with the "
-    "same command"
+    "finished cells are kept, and the last checkpoint of the others; go on "
+    "with the same command"
 )
 
 

@@ -1,9 +1,11 @@
 """The environment of commands: JAX's programs, huge pages."""
 
 import os
+import sys
 
 import pytest
 
+from keras_css_cli import command
 from keras_css_runtime import environment
 from keras_css_runtime.environment import huge_pages
 from keras_css_runtime.environment import set_up_jax
@@ -66,3 +68,24 @@ def test_huge_pages_are_asked_for_once(tmp_path, monkeypatch):
     monkeypatch.setattr("platform.libc_ver", lambda: ("musl", "1"))
     monkeypatch.delenv("GLIBC_TUNABLES")
     assert huge_pages() is None
+
+
+def test_a_command_begins_again_once_and_only_by_itself(monkeypatch):
+    begun = []
+    wanted = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    monkeypatch.setattr(command, "huge_pages", lambda: wanted)
+    monkeypatch.setattr(os, "execve", lambda *call: begun.append(call))
+    monkeypatch.delenv(command.BEGAN_AGAIN, raising=False)
+    monkeypatch.setattr(sys, "argv", ["scripts/train.py", "--seed", "1"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pdb", *sys.argv])
+    command._begin_again_with_huge_pages()
+    assert begun == [], "a debugger would be lost"
+    monkeypatch.setattr(sys, "orig_argv", ["python", *sys.argv])
+    command._begin_again_with_huge_pages()
+    (program, arguments, variables), *others = begun
+    assert (program, others) == (sys.executable, [])
+    assert arguments == [sys.executable, *sys.argv]
+    assert variables == {**wanted, command.BEGAN_AGAIN: "1"}
+    monkeypatch.setenv(command.BEGAN_AGAIN, "1")
+    command._begin_again_with_huge_pages()
+    assert len(begun) == 1, "else without end where the variable is removed"

@@ -61,6 +61,18 @@ def _reached(*arguments, **options):
     raise _ReachedError
 
 
+@contextlib.contextmanager
+def _nothing_begins():
+    """While it lasts, what a command does after its checks ends it instead."""
+    with contextlib.ExitStack() as stack:
+        # Functions of the packages hide the modules of their names.
+        for name, begins in BEGINS.items():
+            module = importlib.import_module(name)
+            stack.callback(setattr, module, begins, getattr(module, begins))
+            setattr(module, begins, _reached)
+        yield
+
+
 @functools.cache
 def _names():
     """Returns dict from command to the names of its flags."""
@@ -142,9 +154,6 @@ def _student():
 def _read(folder):
     place = folder / "a" / "b"
     command, *words = json.loads((place / "argv.json").read_text())
-    # Functions of the packages hide the modules of their names.
-    for module, begins in BEGINS.items():
-        setattr(importlib.import_module(module), begins, _reached)
     _forget_flags()
     # As the interpreter's own streams are.
     said, wrong = (
@@ -155,6 +164,7 @@ def _read(folder):
     os.chdir(place)
     try:
         with (
+            _nothing_begins(),
             contextlib.redirect_stdout(said),
             contextlib.redirect_stderr(wrong),
             contextlib.suppress(_ReachedError),

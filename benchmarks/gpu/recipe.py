@@ -142,7 +142,8 @@ def epochs_done(run_dir):
         text = (run_dir / "checkpoints" / "state.json").read_text("utf-8")
     except FileNotFoundError:
         return 0
-    return json.loads(text)["epochs"][-1]["epoch"]
+    checkpoints = json.loads(text)["epochs"]
+    return checkpoints[-1]["epoch"] if checkpoints else 0
 
 
 def tell(run_dir, epochs, slices):

@@ -12,6 +12,7 @@ import numpy as np
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import StoppedError
 from keras_css.errors import UserError
+from keras_css.errors import first_line
 from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
@@ -19,6 +20,7 @@ from keras_css.runs.variables import load_values
 from keras_css.runs.variables import save_values
 from keras_css.runs.variables import values_of
 from keras_css.training.callbacks import steps_done
+from keras_css_runtime.shapes import fits
 
 KEPT = 2
 # Of the time of training, that checkpoints at the ends of epochs may take.
@@ -26,9 +28,11 @@ SHARE = 0.02
 STATE = "state.json"
 # A copy of the state that the last one replaced.
 STATE_BEFORE = "state_before.json"
+SELECTED = {"epoch": int, "accuracy": float, "file": str, "sha256": str}
 ENTRY = {
-    *("epoch", "step", "seconds", "file", "sha256"),
-    *("random_states", "metrics", "selected"),
+    **{"epoch": int, "step": int, "seconds": float},
+    **{"file": str, "sha256": str, "selected": (SELECTED, None)},
+    **{"random_states": list, "metrics": list},
 }
 
 
@@ -78,7 +82,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.saved_at = time.monotonic()
-        if not self.entries:
+        if not (self.folder.checkpoints / STATE).exists():
             # A run that ends within its first checkpoint has none.
             write_state(self.folder, [])
 
@@ -97,14 +101,16 @@ class Checkpoints(keras.callbacks.Callback):
         # Of what can be shipped only.
         students = self.model.method.student_parts()
         best = float(max(logs[f"val_{name}/accuracy"] for name in students))
+        weights = values_of(self.model.weights)
+        self._refuse_unless_finite(weights)
         if not self.selected or best >= self.selected["accuracy"]:
-            self.selected_weights = values_of(self.model.weights)
+            self.selected_weights = weights
             self.selected = {"epoch": epoch + 1, "accuracy": best}
         cheap = min(self.seconds_between, self.save_seconds / SHARE)
         last = epoch + 1 == self.params["epochs"]
         if last or self._stopping or self._waited >= cheap:
             self._save(epoch + 1, 0)
-        self._stop_if_asked()
+            self._stop_if_asked()
 
     @property
     def _waited(self):
@@ -163,7 +169,7 @@ class Checkpoints(keras.callbacks.Callback):
         if not all(np.all(np.isfinite(value)) for value in values.values()):
             raise NonFiniteLossError(
                 "The weights must stay finite, but one became NaN or infinite "
-                f"in epoch {self.epoch + 1}, seen when saving: lower the "
+                f"in epoch {self.epoch + 1}, seen at its end: lower the "
                 "learning rate; the last complete checkpoint is kept."
             )
 
@@ -239,7 +245,8 @@ def write_state(folder, entries):
         entries: List of the checkpoints' entries, the last one last.
     """
     path = folder.checkpoints / STATE
-    if path.exists():
+    # A damaged one must not take the place of an intact one.
+    if path.exists() and _read_entries(path) is not None:
         write_atomically(
             folder.checkpoints / STATE_BEFORE,
             lambda part: shutil.copyfile(path, part),
@@ -257,7 +264,8 @@ def read_state(folder, say):
     paths = [path for path in paths if path.exists()]
     for path in paths:
         entries = _read_entries(path)
-        if entries is not None:
+        # The state before the first checkpoint says nothing of one.
+        if entries or (entries is not None and path.name == STATE):
             return entries
         say(f"{path} is damaged: trying the one before it")
     if paths or any(folder.checkpoints.glob("*.npz")):
@@ -275,7 +283,7 @@ def _read_entries(path):
         entries = state["epochs"]
         if state["sha256"] != _digest(entries):
             return None
-        complete = all(set(entry) == ENTRY for entry in entries)
+        complete = fits(entries, [ENTRY])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return entries if complete else None
@@ -333,8 +341,14 @@ def _values(variables):
 
 
 def _assign(variables, values):
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(np.asarray(value, variable.dtype))
+    try:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(np.asarray(value, variable.dtype))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(
+            "The state of a checkpoint must hold this cohort's generators and "
+            f"metrics, but does not ({first_line(error)}): start a new run."
+        ) from error
 
 
 def checksum(path):

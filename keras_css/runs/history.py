@@ -7,6 +7,7 @@ import keras
 
 from keras_css.errors import UserError
 from keras_css.runs.folder import write_atomically
+from keras_css_runtime.shapes import fits
 
 
 class History(keras.callbacks.Callback):
@@ -103,8 +104,8 @@ def read_history(path):
                 }
                 for row in csv.DictReader(file)
             ]
-        if rows and not {"epoch", "seconds"} <= set(rows[0]):
-            raise ValueError("it has no column epoch or seconds")
+        if not fits(rows, [{"epoch": int, "seconds": float}]):
+            raise ValueError("an epoch or its seconds are missing or no number")
         return rows
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise UserError(

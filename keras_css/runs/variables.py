@@ -23,11 +23,18 @@ def values_of(variables):
     """
     # Copies, because arrays of PyTorch's tensors change with them.
     return {
-        f"{place:05d} {variable.path}": np.array(
-            keras.ops.convert_to_numpy(variable)
-        )
-        for place, variable in enumerate(variables)
+        name: np.array(keras.ops.convert_to_numpy(variable))
+        for name, variable in _named(variables).items()
     }
+
+
+def _named(variables):
+    return {f"{i:05d} {v.path}": v for i, v in enumerate(variables)}
+
+
+def _end(name):
+    """Returns place and last part of a variable's name."""
+    return name[:5], name[6:].rpartition("/")[2]
 
 
 def save_values(path, values):
@@ -46,20 +53,26 @@ def load_values(path, variables):
         UserError: If it holds others, or cannot be read.
     """
     try:
-        values = list(read_arrays(path).values())
+        stored = read_arrays(path)
     except UNREADABLE as error:
         raise UserError(
             f"{path} must hold the variables of this cohort, but cannot be "
-            f"read ({first_line(error)}): start a new run."
+            f"read ({first_line(error)}), or another version wrote it: start "
+            "a new run."
         ) from error
+    # Whole names differ between cohorts of one process, their ends do not.
     found = [
-        value.shape if value.dtype.kind in NUMBERS else None for value in values
+        (_end(name), value.shape if value.dtype.kind in NUMBERS else None)
+        for name, value in stored.items()
     ]
-    expected = [tuple(variable.shape) for variable in variables]
+    expected = [
+        (_end(name), tuple(variable.shape))
+        for name, variable in _named(variables).items()
+    ]
     if found != expected:
         raise UserError(
             f"{path} must hold the {len(expected)} variables of this cohort, "
             f"received {len(found)}, or others: start a new run."
         )
-    for variable, value in zip(variables, values):
+    for variable, value in zip(variables, stored.values()):
         variable.assign(value)

@@ -33,7 +33,7 @@ TEXTS = {1: "latin1", 2: "latin1", 4: "utf-16", 16: "utf-8", 17: "utf-16"}
 NUMBER_CLASSES = range(6, 16)
 MOST_DEEP = 8
 # Lists are small: those of the sets that are known take 2 MB unpacked.
-MOST_BYTES = 2**26
+MOST_BYTES = 2**23
 
 
 def load_mat(path, *names):
