@@ -1,0 +1,36 @@
+"""Trainings that SIGKILL ends and `--resume` goes on with, in short."""
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+FAULTS = pathlib.Path(__file__).parents[2] / "benchmarks" / "faults.py"
+
+
+@pytest.mark.once
+def test_killed_trainings_end_like_a_whole_one(tmp_path):
+    # PyTorch begins soonest, and a kill costs a beginning.
+    torch = importlib.util.find_spec("torch")
+    backend = "torch" if torch else keras.backend.backend()
+    done = subprocess.run(
+        [
+            *(sys.executable, str(FAULTS), "--kills", "4", "--methods", "pcl"),
+            *("--epochs", "2", "--backends", backend, "--out", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = tmp_path.glob("faults_*.json")
+    (row,) = json.loads(record.read_text())["rows"]
+    assert row["kills"] == 4
+    assert row["repeats_exactly"]
+    assert row["trainings"] >= 1
+    assert row["differing"] == {}
