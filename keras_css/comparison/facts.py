@@ -2,6 +2,7 @@
 
 from keras_css.errors import UserError
 from keras_css.runs.config import RunConfig
+from keras_css_runtime.shapes import MACHINE
 
 OF_DATA = (
     *("image_shape", "training_images", "validation_images", "test_images"),
@@ -24,8 +25,9 @@ def gather_facts(configs, backend, jobs):
     _check_same_images(configs)
     datasets, cohorts, versions, machines = {}, {}, {}, []
     for cell, stored in configs.items():
-        if stored["machine"] not in machines:
-            machines.append(stored["machine"])
+        machine = {name: stored["machine"][name] for name in MACHINE}
+        if machine not in machines:
+            machines.append(machine)
         data, config = stored["data"], stored["config"]
         networks = RunConfig.from_json(config).networks
         backbones = datasets.get(cell.dataset, {}).get("backbones", [])

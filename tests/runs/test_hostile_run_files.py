@@ -11,10 +11,12 @@ from finished_cell import RESULT
 
 from keras_css import UserError
 from keras_css.comparison.cell import make_cells
+from keras_css.comparison.facts import gather_facts
 from keras_css.comparison.folder import complete_grid
 from keras_css.runs import RunConfig
 from keras_css.runs import RunFolder
 from keras_css.runs.evaluate import load_run
+from keras_css.runs.folder import json_text
 from keras_css.runs.rollback import read_rollbacks
 from keras_css.runs.variables import load_values
 from keras_css.runs.variables import save_values
@@ -140,6 +142,13 @@ def test_a_result_that_is_not_whole_is_none(tmp_path, changes):
     assert not cell.finished
     with pytest.raises(UserError, match="must be as a run wrote it"):
         load_run(cell.folder)
+
+
+def test_what_nobody_asked_for_does_not_reach_the_tables(tmp_path):
+    (cell,) = make_cells(tmp_path, ["digits"], ["css"], [0])
+    more = {**CONFIG["machine"], "more": float("inf")}
+    facts = gather_facts({cell: {**CONFIG, "machine": more}}, "torch", 1)
+    assert json.loads(json_text(facts))["machines"] == [CONFIG["machine"]]
 
 
 def variables():
