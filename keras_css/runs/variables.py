@@ -23,18 +23,11 @@ def values_of(variables):
     """
     # Copies, because arrays of PyTorch's tensors change with them.
     return {
-        name: np.array(keras.ops.convert_to_numpy(variable))
-        for name, variable in _named(variables).items()
+        f"{place:05d} {variable.path}": np.array(
+            keras.ops.convert_to_numpy(variable)
+        )
+        for place, variable in enumerate(variables)
     }
-
-
-def _named(variables):
-    return {f"{i:05d} {v.path}": v for i, v in enumerate(variables)}
-
-
-def _end(name):
-    """Returns place and last part of a variable's name."""
-    return name[:5], name[6:].rpartition("/")[2]
 
 
 def save_values(path, values):
@@ -60,15 +53,12 @@ def load_values(path, variables):
             f"read ({first_line(error)}), or another version wrote it: start "
             "a new run."
         ) from error
-    # Whole names differ between cohorts of one process, their ends do not.
+    # Names are for people: Keras numbers them through a process.
     found = [
-        (_end(name), value.shape if value.dtype.kind in NUMBERS else None)
-        for name, value in stored.items()
+        value.shape if value.dtype.kind in NUMBERS else None
+        for value in stored.values()
     ]
-    expected = [
-        (_end(name), tuple(variable.shape))
-        for name, variable in _named(variables).items()
-    ]
+    expected = [tuple(variable.shape) for variable in variables]
     if found != expected:
         raise UserError(
             f"{path} must hold the {len(expected)} variables of this cohort, "
