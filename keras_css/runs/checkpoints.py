@@ -60,19 +60,29 @@ class Checkpoints(keras.callbacks.Callback):
         minutes: Most time between two checkpoints. 0 saves after every step
             and epoch.
         signals: Optional `StopSignals`: after one the run is saved and stops.
+        every_epoch: Whether each epoch's end is saved, whatever it costs.
 
     Raises:
         NonFiniteLossError: If a weight is NaN or infinite: nothing is saved.
         StoppedError: If a signal came.
     """
 
-    def __init__(self, folder, history, entries=(), minutes=10, signals=None):
+    def __init__(
+        self,
+        folder,
+        history,
+        entries=(),
+        minutes=10,
+        signals=None,
+        every_epoch=False,
+    ):
         super().__init__()
         self.folder = folder
         self.history = history
         self.entries = list(entries)
         self.seconds_between = 60 * minutes
         self.signals = signals
+        self.every_epoch = every_epoch
         self.first_step = entries[-1]["step"] if entries else 0
         # What is known of the epoch validation prefers; None without one.
         self.selected = entries[-1]["selected"] if entries else None
@@ -107,8 +117,8 @@ class Checkpoints(keras.callbacks.Callback):
             self.selected_weights = weights
             self.selected = {"epoch": epoch + 1, "accuracy": best}
         cheap = min(self.seconds_between, self.save_seconds / SHARE)
-        last = epoch + 1 == self.params["epochs"]
-        if last or self._stopping or self._waited >= cheap:
+        always = self.every_epoch or epoch + 1 == self.params["epochs"]
+        if always or self._stopping or self._waited >= cheap:
             self._save(epoch + 1, 0)
             self._stop_if_asked()
 

@@ -96,7 +96,10 @@ def train(
             with contextlib.ExitStack() as stack:
                 return _train(
                     *(config, folder, resume, verbose, say),
-                    *(steps_per_call, checkpoint_minutes, stack),
+                    *(steps_per_call, checkpoint_minutes),
+                    # Where a rollback leads must not depend on the clock.
+                    on_nonfinite == "rollback",
+                    stack,
                 )
         except NonFiniteLossError as error:
             if on_nonfinite == "stop" or not folder.config.exists():
@@ -113,6 +116,7 @@ def _train(
     say,
     steps_per_call,
     checkpoint_minutes,
+    every_epoch,
     stack,
 ):
     began = time.perf_counter()
@@ -181,7 +185,8 @@ def _train(
     validation = EvaluationBatches(dataset.validation, config.batch_size)
     with StopSignals() as signals:
         checkpoints = Checkpoints(
-            folder, history, entries, checkpoint_minutes, signals
+            *(folder, history, entries, checkpoint_minutes, signals),
+            every_epoch=every_epoch,
         )
         callbacks = [Shuffle(batches), history, checkpoints]
 

@@ -220,6 +220,19 @@ def test_epochs_shorter_than_fifty_checkpoints_are_not_all_saved(
 
 
 @pytest.mark.once
+def test_every_epoch_is_saved_where_a_rollback_may_need_it(run, distiller):
+    run.make_rooms()
+    saved = Checkpoints(run, History(run), minutes=10, every_epoch=True)
+    saved.set_model(distiller)
+    saved.set_params({"epochs": 9, "steps": 1})
+    saved.on_train_begin()
+    saved.save_seconds = 1000.0
+    for epoch in (1, 2):
+        end_epoch(saved, epoch, accuracy=0.5)
+    assert [entry["epoch"] for entry in saved.entries] == [1, 2]
+
+
+@pytest.mark.once
 def test_the_preferred_epoch_is_not_lost_between_checkpoints(run, distiller):
     run.make_rooms()
     saved = Checkpoints(run, History(run), minutes=10)
