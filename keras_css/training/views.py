@@ -44,19 +44,24 @@ class TrainingViews(keras.layers.Layer):
                 `"images"` or `"rows"`, as `TrainingBatches` yields it.
             training: Whether to change them; else all see them as they are.
         """
-        images, draws = self._unpack(x)
+        images, draws = self._unpack(self.with_draws(x) if training else x)
         if not training:
             return dict.fromkeys(self.names, images)
-        if draws is None and self.num_draws:
-            draws = keras.random.uniform(
-                (ops.shape(images)[0], self.num_draws), seed=self.generator
-            )
         if self.each_has_own:
             return {
                 name: self._view(images, draws, i)
                 for i, name in enumerate(self.names)
             }
         return dict.fromkeys(self.names, self._view(images, draws, 0))
+
+    def with_draws(self, x):
+        """Returns a training batch with the uniform numbers that it needs."""
+        if isinstance(x, dict) or not self.num_draws:
+            return x
+        draws = keras.random.uniform(
+            (ops.shape(x)[0], self.num_draws), seed=self.generator
+        )
+        return {"images": x, "draws": draws}
 
     def mix_terms(self, losses_for, labels, training):
         """Returns the loss terms of a batch, for mixed labels if it is mixed.

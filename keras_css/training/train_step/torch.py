@@ -6,6 +6,8 @@ import warnings
 import keras
 import torch
 
+from keras_css.training.recording import Recorder
+
 
 class TrainStep:
     """Adds `train_step` to a `keras.Model` on the PyTorch backend.
@@ -15,6 +17,7 @@ class TrainStep:
     """
 
     default_jit_compile = "auto"
+    _recorder = None
 
     @property
     def on_accelerator(self):
@@ -22,24 +25,48 @@ class TrainStep:
         return self.epoch.value.device.type != "cpu"
 
     def train_step(self, data):
+        if self._recorder is None:
+            return self.one_step(data)
+        # What is drawn in a recorded step would be the same in all.
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self._recorder((self.views.with_draws(x), y, sample_weight))
+
+    def one_step(self, data):
+        """Takes a step, one operation after the other."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         outputs = self(x, training=True)
         loss = self.compute_loss(x, y, outputs, sample_weight, True)
-        self.zero_grad()
-        self.optimizer.scale_loss(loss).backward()
         weights = self.trainable_weights
-        gradients = [weight.value.grad for weight in weights]
+        gradients = torch.autograd.grad(
+            self.optimizer.scale_loss(loss),
+            [weight.value for weight in weights],
+            allow_unused=True,
+        )
         with torch.no_grad():
             self.optimizer.apply(gradients, weights)
             self.method.after_step(self.named_networks)
             self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             return self.compute_metrics(x, y, outputs, sample_weight)
 
+    def _begin_recording(self):
+        """Steps are recorded on processors."""
+        variables = [
+            *self.variables,
+            *self.metrics_variables,
+            *self.optimizer.variables,
+        ]
+        if self.run_eagerly or self.jit_compile or self.on_accelerator:
+            self._recorder = None
+        elif not self._recorder or not self._recorder.suits(variables):
+            self._recorder = Recorder(self.one_step, variables)
+
     def make_train_function(self, force=False):
         if self.train_function is None or force:
+            self._recorder = None
             with self.one_step_a_call():
                 super().make_train_function(force)
             self.train_function = _on_each(self.train_function)
+        self._begin_recording()
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:

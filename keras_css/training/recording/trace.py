@@ -1,0 +1,62 @@
+"""Records what a function does with tensors and variables as a graph."""
+
+import keras
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
+
+
+class CannotRecordError(Exception):
+    """The function does something that a list of operations cannot repeat."""
+
+
+def trace(step, variables, tensors):
+    """Records a step.
+
+    Nothing is computed: tensors have shapes and no values meanwhile, so that
+    a step which reads a value on the host fails here.
+
+    Args:
+        step: Function from a list of tensors to nested dicts of tensors.
+        variables: List of Keras variables that it may read and change.
+        tensors: What to record it with.
+
+    Returns:
+        `(module, spec)`: a `torch.fx.GraphModule` from the values of all
+        variables and all tensors to flat results, which writes changed
+        variables in place; and the structure of the results.
+
+    Raises:
+        CannotRecordError: If the step cannot be repeated as it was recorded.
+        Exception: Whatever tensors without values make the step raise.
+    """
+    found = {}
+
+    def run(values, tensors):
+        mapping = list(zip(variables, values))
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            results, found["spec"] = pytree.tree_flatten(step(tensors))
+        if not all(isinstance(r, torch.Tensor) for r in results):
+            raise CannotRecordError("a result is not a tensor")
+        if scope.state_mapping.keys() - {id(v) for v in variables}:
+            raise CannotRecordError("a variable of no layer changes")
+        for variable, value in mapping:
+            new = scope.get_current_value(variable)
+            if new is not value:
+                with torch.no_grad():
+                    value.copy_(new)
+        # What is returned must not change when a later step writes.
+        return [result.detach().clone() for result in results]
+
+    values = [
+        variable.value.detach().requires_grad_(variable.trainable)
+        for variable in variables
+    ]
+    module = make_fx(run, tracing_mode="fake", _allow_non_fake_inputs=True)(
+        values, tensors
+    )
+    for node in module.graph.nodes:
+        tags = getattr(node.target, "tags", ())
+        if torch.Tag.nondeterministic_seeded in tags:
+            raise CannotRecordError(f"{node.target} draws random numbers")
+    return module, found["spec"]
