@@ -9,6 +9,7 @@ import sys
 from absl import flags
 
 from keras_css_runtime.environment import huge_pages
+from keras_css_runtime.environment import keep_memory
 from keras_css_runtime.environment import set_up_jax
 from keras_css_runtime.environment import set_up_tensorflow
 from keras_css_runtime.errors import FailedCellsError
@@ -117,7 +118,8 @@ def is_out_of_memory(error):
 def use_backend(name):
     """Decides the Keras backend; to be called before Keras is imported.
 
-    For JAX a command's own process begins again, with huge pages.
+    For JAX a command's own process begins again, with huge pages; for PyTorch
+    it keeps memory that is freed.
 
     Args:
         name: A backend, or None for KERAS_BACKEND or Keras' own choice.
@@ -144,6 +146,8 @@ def use_backend(name):
     os.environ["KERAS_BACKEND"] = name
     if name == "jax" and _owns_process:
         _begin_again_with_huge_pages()
+    if name == "torch" and _owns_process:
+        keep_memory()
 
 
 def _begin_again_with_huge_pages():

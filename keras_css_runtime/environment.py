@@ -1,5 +1,6 @@
 """The machine: what it is and has, how backends are set up for it."""
 
+import ctypes
 import hashlib
 import importlib.metadata
 import os
@@ -9,6 +10,10 @@ import subprocess
 
 # How the system hands out huge pages.
 HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
+
+# glibc's options of mallopt: M_MMAP_THRESHOLD (at most this) and
+# M_TRIM_THRESHOLD, in bytes.
+MALLOC = {-3: 32 << 20, -1: 2**31 - 1}
 
 
 def cores():
@@ -149,6 +154,19 @@ def huge_pages():
     except OSError:
         return None
     return {**os.environ, name: ":".join(filter(None, [told, f"{option}=1"]))}
+
+
+def keep_memory():
+    """Lets malloc keep what is freed, where that is glibc's.
+
+    PyTorch asks for the same tensors in each step. What goes back to the
+    system meanwhile comes again as pages of 4 kB that have to be cleared.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for option, value in MALLOC.items():
+        mallopt(option, value)
 
 
 def _kind_of_processor():

@@ -1,6 +1,7 @@
 """The environment of commands: JAX's programs, huge pages."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -89,3 +90,25 @@ def test_a_command_begins_again_once_and_only_by_itself(monkeypatch):
     monkeypatch.setenv(command.BEGAN_AGAIN, "1")
     command._begin_again_with_huge_pages()
     assert len(begun) == 1, "else without end where the variable is removed"
+
+
+def test_memory_that_is_freed_is_kept():
+    program = """if True:
+        import resource
+        from keras_css_runtime.environment import keep_memory
+        import numpy as np
+
+        def faults():
+            for _ in range(20):
+                np.ones(1 << 20)
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+        keep_memory()
+        before = faults()
+        print(faults() - before)
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    # Of 8 MB each time; 2048 pages would be new in each of 20.
+    assert int(found.stdout) < 500, found.stderr

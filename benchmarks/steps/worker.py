@@ -6,6 +6,7 @@ import time
 import traceback
 
 from keras_css_runtime.environment import huge_pages
+from keras_css_runtime.environment import keep_memory
 from keras_css_runtime.environment import set_up_tensorflow
 
 TUNABLES = "GLIBC_TUNABLES"
@@ -29,7 +30,7 @@ class Worker:
         os.environ["KERAS_BACKEND"] = contender.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         set_up_tensorflow()
-        # As commands do it for JAX, whose processes alone gain by it.
+        # As commands do it for JAX (and keep memory on PyTorch, below).
         tunables = (huge_pages() or {}).get(TUNABLES)
         told = os.environ.get(TUNABLES)
         if tunables and contender.kind == "ours" and contender.backend == "jax":
@@ -78,6 +79,8 @@ def serve(pipe, contender, case, folder):
             if question == "begin":
                 from steps.contenders import KINDS
 
+                if contender.kind == "ours" and contender.backend == "torch":
+                    keep_memory()
                 made = KINDS[contender.kind](contender, case, folder)
                 answer = time.perf_counter() - begun
             else:

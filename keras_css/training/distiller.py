@@ -195,7 +195,12 @@ class OnlineDistiller(TrainStep, keras.Model):
             optimizer: A Keras optimizer or its name; default
                 `SGD(0.1, momentum=0.9, weight_decay=5e-4)`. If a network is
                 in `"mixed_float16"`, a `LossScaleOptimizer` goes round it.
-            run_eagerly: As in `keras.Model.compile`.
+            run_eagerly: As in `keras.Model.compile`. Without, steps are
+                compiled, or on PyTorch on a processor recorded, once:
+                attributes of layers, of the method and of the optimizer that
+                change after the first step go unnoticed until `compile` is
+                called again; variables, the learning rate and `trainable`
+                (from the next `fit` on) may change.
             steps_per_execution: Steps that training and evaluation take
                 between two calls of callbacks, on JAX with an accelerator
                 and on TensorFlow in one compiled call. Weights and metrics

@@ -23,30 +23,41 @@ def update_all(optimizer, gradients, variables, learning_rate):
     """
     groups = collections.defaultdict(list)
     for gradient, variable in zip(gradients, variables):
-        alike = optimizer.decays(variable), optimizer.rate_of(variable)
-        groups[*alike, variable.dtype].append((gradient, variable))
-    for (decays, factor, dtype), group in groups.items():
-        weights = [variable.value for _, variable in group]
-        velocities = []
+        velocity = None
         if optimizer.momentum:
-            velocities = [
-                optimizer.velocities[optimizer._get_variable_index(v)].value
-                for _, v in group
-            ]
-        # Gradients of kernels come in another layout; the call knows none.
-        steps = [
-            gradient.to(weight.dtype).contiguous()
-            for (gradient, _), weight in zip(group, weights)
-        ]
+            place = optimizer._get_variable_index(variable)
+            velocity = optimizer.velocities[place].value
+        if _suits(variable.value, velocity):
+            alike = optimizer.decays(variable), optimizer.rate_of(variable)
+            group = groups[*alike, variable.value.dtype]
+            group.append((variable.value, gradient, velocity))
+        else:
+            optimizer.update_step(gradient, variable, learning_rate)
+    for (decays, factor, dtype), group in groups.items():
+        weights, steps, velocities = zip(*group)
         torch._fused_sgd_(
             weights,
-            steps,
-            velocities,
+            # Gradients of kernels come in another layout, unknown to the call.
+            [step.to(dtype).contiguous() for step in steps],
+            velocities if optimizer.momentum else [],
             weight_decay=optimizer.coupled_weight_decay if decays else 0.0,
             momentum=optimizer.momentum,
-            lr=ops.cast(learning_rate, dtype) * factor,
+            lr=ops.cast(learning_rate, str(dtype).split(".")[1]) * factor,
             dampening=0.0,
             nesterov=optimizer.nesterov,
             maximize=False,
             is_first_step=False,
         )
+
+
+def _suits(weight, velocity):
+    """Returns whether the one call updates a weight as it should.
+
+    It takes memory as it lies, and loses updates of half precision
+    (pytorch/pytorch, issue 191763).
+    """
+    return weight.dtype in (torch.float32, torch.float64) and all(
+        tensor.is_contiguous()
+        for tensor in (weight, velocity)
+        if tensor is not None
+    )

@@ -11,6 +11,8 @@ import keras_css
 from keras_css.data.augmentation import Augmentation
 from keras_css.data.augmentation import Mixing
 from keras_css.data.augmentation import PadAndCrop
+from keras_css.data.batches import TrainingBatches
+from keras_css.data.dataset import Split
 from keras_css.methods import CSS
 from keras_css.methods import METHODS
 from keras_css.training.seed import set_seed
@@ -50,6 +52,59 @@ class ReadsValues(Same):
         if isinstance(x, keras.KerasTensor):
             return x
         return x if float(keras.ops.mean(x)) > 0 else 2 * x
+
+
+class Assigns(Same):
+    """Variables that are read before and after they are written."""
+
+    def build(self, shape):
+        frozen = {"shape": (), "trainable": False, "initializer": "zeros"}
+        self.centre = self.add_weight(**frozen)
+        self.before = self.add_weight(**frozen)
+        self.shadow = self.add_weight(**frozen)
+        self.shift = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, x, training=None):
+        if training:
+            mean = keras.ops.mean(x) * self.shift
+            self.before.assign(self.centre)
+            self.centre.assign(0.9 * self.centre + 0.1 * mean)
+            self.shadow.assign(self.shift)
+        return x * self.shift - self.centre
+
+
+class WritesThroughViews(Same):
+    def call(self, x):
+        if isinstance(x, keras.KerasTensor):
+            return x
+        sums = x.new_zeros(2, 4)
+        sums.view(8)[:3] += x.mean()
+        return x + sums.sum()
+
+
+class ForeignWeight(Same):
+    """A parameter that PyTorch's module reads by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.module = keras.layers.TorchModuleWrapper(_scale_module())
+
+    def call(self, x):
+        return x if isinstance(x, keras.KerasTensor) else self.module(x)
+
+
+def _scale_module():
+    import torch
+
+    class Scale(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            return x * self.weight
+
+    return Scale()
 
 
 class AddsLoss(Same):
@@ -158,11 +213,89 @@ def test_other_optimizers_and_schedules():
     assert_same_as_eager(make)
 
 
-def test_losses_of_layers():
+def test_averages_and_clipping():
     def make(**options):
-        return cohort("css", preprocessing=AddsLoss, **options)
+        optimizer = keras_css.SGD(
+            0.05, nesterov=True, use_ema=True, ema_momentum=0.5, clipvalue=0.1
+        )
+        return cohort("css", optimizer=optimizer, **options)
 
     assert_same_as_eager(make)
+
+
+@pytest.mark.parametrize("layer", [AddsLoss, Assigns, WritesThroughViews])
+def test_layers_with_side_effects(layer):
+    def make(**options):
+        return cohort("css", preprocessing=layer, **options)
+
+    assert_same_as_eager(make)
+
+
+def test_half_precision():
+    def make(policy, **options):
+        keras.config.set_dtype_policy(policy)
+        try:
+            return cohort("css", **options)
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    assert_same_as_eager(lambda **options: make("mixed_bfloat16", **options))
+    # Whether a step is taken is decided on the host.
+    distiller = make("mixed_float16")
+    _, history = train(distiller)
+    assert recorded(distiller) == [False, False]
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_images_that_live_on_the_device():
+    results = []
+    for eager in (False, True):
+        distiller = cohort(
+            augmentation=Augmentation([PadAndCrop(1)]), eager=eager
+        )
+        for seed in (0, 1):
+            x, y = tiny.images(16, seed=seed)
+            pixels = (np.clip(x, 0, 2) * 100).astype("uint8")
+            batches = TrainingBatches(
+                Split(pixels, y),
+                8,
+                seed=0,
+                num_draws=distiller.views.num_draws,
+                resident=True,
+            )
+            distiller.fit(batches, shuffle=False, verbose=0)
+            assert eager or recorded(distiller) == [True]
+        results.append(
+            [keras.ops.convert_to_numpy(v) for v in distiller.variables]
+        )
+    for value, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-5)
+
+
+def test_single_batches_of_arrays():
+    fast, slow = (cohort(eager=eager) for eager in (False, True))
+    x, y = tiny.images(8)
+    for _ in range(3):
+        told = [d.train_on_batch(x, y, return_dict=True) for d in (fast, slow)]
+        assert told[0]["loss"] == pytest.approx(told[1]["loss"], rel=1e-5)
+    assert recorded(fast) == [True]
+
+
+def test_a_rate_that_python_computes_is_asked_for_each_step():
+    rates = iter([0.1] * 3 + [0.0] * 30)
+    optimizer = keras_css.SGD(lambda: next(rates))
+    distiller = cohort(optimizer=optimizer)
+    x, y = tiny.images(16)
+    distiller.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    assert distiller._recorder is None
+
+
+def test_weights_of_other_modules_train():
+    distiller = cohort("css", preprocessing=ForeignWeight)
+    train(distiller)
+    assert recorded(distiller) == [False, False]
+    weight = distiller.networks[0].preprocessing.module.module.weight
+    assert float(weight) != 1.0
 
 
 @pytest.mark.parametrize("layer", [Noise, ReadsValues])

@@ -50,9 +50,11 @@ def _join_permutations(node):
 
 def _fold_constants(module):
     """Evaluates what depends on numbers alone."""
-    values = {}
+    values, written = {}, _written(module.graph)
     for node in module.graph.nodes:
-        if node.op == "call_function" and _is_constant(node, values):
+        if node.op != "call_function" or node in written:
+            continue
+        if _is_constant(node, values):
             inputs = {**values, **_written_constants(module, node)}
             args, kwargs = torch.fx.node.map_arg(
                 (node.args, node.kwargs), inputs.get
@@ -72,12 +74,23 @@ def _fold_constants(module):
 
 
 def _is_constant(node, values):
-    if any(_changes_something(n) for n in (node, *node.users)):
-        return False
     if node.target in MAKERS:
         return all(n.op == "get_attr" for n in node.all_input_nodes)
     inputs = node.all_input_nodes
     return bool(inputs) and all(n in values for n in inputs)
+
+
+def _written(graph):
+    """Returns what operations write into, through views as well."""
+    found = set()
+    for node in reversed(graph.nodes):
+        schema = getattr(node.target, "_schema", None)
+        if schema is None:
+            continue
+        seen = any(r.alias_info for r in schema.returns) and node in found
+        if seen or schema.is_mutable:
+            found.update([node, *node.all_input_nodes])
+    return found
 
 
 def _written_constants(module, node):
@@ -85,11 +98,6 @@ def _written_constants(module, node):
     if node.target != aten.lift_fresh_copy.default:
         return {}
     return {n: getattr(module, n.target) for n in node.all_input_nodes}
-
-
-def _changes_something(node):
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and schema.is_mutable
 
 
 def reuse_memory(module):

@@ -21,20 +21,11 @@ class Program:
         for node in inputs:
             if not node.users:
                 graph.erase_node(node)
-        graph.set_codegen(_TakesList())
+        # Inputs as they are, not as the nested arguments of what was recorded.
+        graph.set_codegen(CodeGen())
         self._run = torch.fx.GraphModule(module, graph).forward
 
     def __call__(self, values):
         """Returns the results for the inputs that are needed."""
         with torch.no_grad():
-            return self._run(values)
-
-
-class _TakesList(CodeGen):
-    """Writes a function of one list, which may be longer than 255."""
-
-    def gen_fn_def(self, free_vars, maybe_return_annotation, **kwargs):
-        names = [text.split(":")[0].split("=")[0].strip() for text in free_vars]
-        taken = "".join(f"{name}, " for name in names if name != "self")
-        unpack = f"{taken}= values" if taken else "pass"
-        return f"def {self._func_name}(self, values):\n    {unpack}"
+            return self._run(*values)

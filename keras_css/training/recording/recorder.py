@@ -9,6 +9,8 @@ from keras_css.training.recording.graph import reuse_memory
 from keras_css.training.recording.graph import simplify
 from keras_css.training.recording.program import Program
 from keras_css.training.recording.trace import trace
+from keras_css_runtime.errors import one_line
+from keras_css_runtime.errors import shortened
 
 # Shapes of a batch that are recorded; an epoch has one or two.
 MOST_SHAPES = 8
@@ -25,13 +27,7 @@ class Recorder:
     def __init__(self, step, variables):
         self.step = step
         self.variables = list({id(v): v for v in variables}.values())
-        self._trainable = [v.trainable for v in self.variables]
         self._recordings = {}
-
-    def suits(self, variables):
-        """Returns whether these are the variables, frozen or not as before."""
-        own = {id(v): t for v, t in zip(self.variables, self._trainable)}
-        return own == {id(v): v.trainable for v in variables}
 
     def __call__(self, batch):
         """Does with a batch what the step does."""
@@ -60,29 +56,34 @@ class Recorder:
             return self.step(pytree.tree_unflatten(filled, spec))
 
         try:
-            return Recording(step, self.variables, tensors)
+            traced = trace(step, self.variables, tensors)
         except Exception as error:
             # Whatever a user's layer does, it trains, if more slowly.
-            logging.getLogger(__name__).info("steps not recorded: %s", error)
+            self._say(error)
             return None
+        return Recording(*traced, self.variables)
+
+    def _say(self, error):
+        """Says why steps are slow, once."""
+        if not any(r is None for r in self._recordings.values()):
+            logging.getLogger(__name__).warning(
+                "PyTorch's steps are not recorded, and slower: %s",
+                shortened(one_line(str(error))),
+            )
 
 
 class Recording:
     """A step on batches of one shape.
 
     Args:
-        step: Function from a list of tensors to nested dicts of tensors.
-        variables: List of Keras variables that it may read and change.
-        tensors: List of tensors, a batch.
-
-    Raises:
-        Exception: If it cannot be recorded.
+        module, spec: What `trace` returned.
+        variables: The Keras variables that it was recorded with.
     """
 
-    def __init__(self, step, variables, tensors):
-        module, self._spec = trace(step, variables, tensors)
+    def __init__(self, module, spec, variables):
         simplify(module)
         reuse_memory(module)
+        self._spec = spec
         self._program = Program(module)
         needed = self._program.needed
         self._variables = [v for v, use in zip(variables, needed) if use]

@@ -10,6 +10,21 @@ class CannotRecordError(Exception):
     """The function does something that a list of operations cannot repeat."""
 
 
+class WritingScope(keras.StatelessScope):
+    """Gives variables the values of a mapping and assigns to these in place.
+
+    So what is read and written when is as it is outside of a scope.
+    """
+
+    def add_update(self, update):
+        variable, new = update
+        value = self.get_current_value(variable)
+        if value is None:
+            raise CannotRecordError(f"{variable.path} is of no layer")
+        with torch.no_grad():
+            value.copy_(new)
+
+
 def trace(step, variables, tensors):
     """Records a step.
 
@@ -34,17 +49,10 @@ def trace(step, variables, tensors):
 
     def run(values, tensors):
         mapping = list(zip(variables, values))
-        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+        with WritingScope(mapping, collect_losses=True):
             results, found["spec"] = pytree.tree_flatten(step(tensors))
         if not all(isinstance(r, torch.Tensor) for r in results):
             raise CannotRecordError("a result is not a tensor")
-        if scope.state_mapping.keys() - {id(v) for v in variables}:
-            raise CannotRecordError("a variable of no layer changes")
-        for variable, value in mapping:
-            new = scope.get_current_value(variable)
-            if new is not value:
-                with torch.no_grad():
-                    value.copy_(new)
         # What is returned must not change when a later step writes.
         return [result.detach().clone() for result in results]
 
@@ -59,4 +67,8 @@ def trace(step, variables, tensors):
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags:
             raise CannotRecordError(f"{node.target} draws random numbers")
+        if node.op == "get_attr":
+            value = getattr(module, node.target)
+            if isinstance(value, torch.Tensor) and value.requires_grad:
+                raise CannotRecordError("a weight is not a Keras variable")
     return module, found["spec"]

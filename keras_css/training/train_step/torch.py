@@ -27,9 +27,10 @@ class TrainStep:
     def train_step(self, data):
         if self._recorder is None:
             return self.one_step(data)
-        # What is drawn in a recorded step would be the same in all.
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        return self._recorder((self.views.with_draws(x), y, sample_weight))
+        # What is drawn in a recorded step would be the same in all.
+        batch = self.views.with_draws(x), y, sample_weight
+        return self._recorder(keras.tree.map_structure(_as_tensor, batch))
 
     def one_step(self, data):
         """Takes a step, one operation after the other."""
@@ -48,25 +49,30 @@ class TrainStep:
             self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             return self.compute_metrics(x, y, outputs, sample_weight)
 
-    def _begin_recording(self):
-        """Steps are recorded on processors."""
-        variables = [
-            *self.variables,
-            *self.metrics_variables,
-            *self.optimizer.variables,
-        ]
-        if self.run_eagerly or self.jit_compile or self.on_accelerator:
-            self._recorder = None
-        elif not self._recorder or not self._recorder.suits(variables):
-            self._recorder = Recorder(self.one_step, variables)
-
     def make_train_function(self, force=False):
         if self.train_function is None or force:
-            self._recorder = None
             with self.one_step_a_call():
                 super().make_train_function(force)
             self.train_function = _on_each(self.train_function)
-        self._begin_recording()
+            self._recorder = None
+            self._begin_recording()
+
+    def _begin_recording(self):
+        """Lets steps be recorded, on processors, as the cohort is now."""
+        layers = [layer.trainable for layer in self._flatten_layers()]
+        weights = [(id(v), v.trainable) for v in self.variables]
+        state = layers, weights, id(self.optimizer), id(self.method)
+        otherwise = self.run_eagerly or self.jit_compile or self.on_accelerator
+        if otherwise or _asks_for_the_rate(self.optimizer):
+            self._recorder = None
+        elif self._recorder is None or self._recorded_state != state:
+            self._recorded_state = state
+            variables = (
+                self.variables
+                + self.metrics_variables
+                + self.optimizer.variables
+            )
+            self._recorder = Recorder(self.one_step, variables)
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
@@ -79,12 +85,26 @@ class TrainStep:
             super().make_predict_function(force)
 
     def fit(self, *args, **kwargs):
+        if self.train_function is not None:
+            # Layers may have been frozen since.
+            self._begin_recording()
         with _last_call_may_be_short(self.steps_per_execution):
             return super().fit(*args, **kwargs)
 
     def evaluate(self, *args, **kwargs):
         with _last_call_may_be_short(self.steps_per_execution):
             return super().evaluate(*args, **kwargs)
+
+
+def _as_tensor(value):
+    return None if value is None else keras.ops.convert_to_tensor(value)
+
+
+def _asks_for_the_rate(optimizer):
+    """Returns whether the learning rate is a function of the user's."""
+    rate = getattr(optimizer, "_learning_rate", None)
+    known = (keras.Variable, keras.optimizers.schedules.LearningRateSchedule)
+    return callable(rate) and not isinstance(rate, known)
 
 
 def _on_each(step):
