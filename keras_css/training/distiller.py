@@ -199,7 +199,8 @@ class OnlineDistiller(TrainStep, keras.Model):
                 compiled, or on PyTorch on a processor recorded, once:
                 attributes of layers, of the method and of the optimizer that
                 change after the first step go unnoticed until `compile` is
-                called again; variables, the learning rate and `trainable`
+                called again, hooks are not called, and NumPy's random numbers
+                are drawn once. Variables, the learning rate and `trainable`
                 (from the next `fit` on) may change.
             steps_per_execution: Steps that training and evaluation take
                 between two calls of callbacks, on JAX with an accelerator

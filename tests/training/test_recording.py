@@ -73,6 +73,49 @@ class Assigns(Same):
         return x * self.shift - self.centre
 
 
+class KeepsTensor(Same):
+    """Goes on with what it kept of the last batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = 0.0
+
+    def call(self, x, training=None):
+        if not training:
+            return x
+        y = x + 0.1 * self.last
+        self.last = keras.ops.stop_gradient(keras.ops.mean(x))
+        return y
+
+
+class CountsSteps(Same):
+    """Changes a tensor of its own, whatever the batch is."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = keras.ops.zeros(())
+
+    def call(self, x, training=None):
+        if training:
+            self.steps.add_(1.0)
+            return x * self.steps
+        return x
+
+
+class WritesBuffer(Same):
+    """Changes a tensor that is no variable."""
+
+    def __init__(self):
+        super().__init__()
+        self.sums = keras.ops.zeros((3,))
+
+    def call(self, x):
+        if isinstance(x, keras.KerasTensor):
+            return x
+        self.sums.mul_(0.9).add_(x.detach().mean())
+        return x + self.sums[0]
+
+
 class WritesThroughViews(Same):
     def call(self, x):
         if isinstance(x, keras.KerasTensor):
@@ -288,6 +331,45 @@ def test_a_rate_that_python_computes_is_asked_for_each_step():
     x, y = tiny.images(16)
     distiller.fit(x, y, batch_size=8, epochs=2, verbose=0)
     assert distiller._recorder is None
+
+
+def test_a_schedule_that_replaces_a_rate_is_taken():
+    class Slow(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                decay = keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.5)
+                self.model.optimizer.learning_rate = decay
+
+    results = [
+        train(cohort(eager=eager), callbacks=[Slow()])[0]
+        for eager in (False, True)
+    ]
+    for value, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=2e-3, atol=2e-4)
+
+
+def test_freezing_is_noticed_by_single_batches():
+    distiller = cohort()
+    x, y = tiny.images(8)
+    distiller.train_on_batch(x, y)
+    trunk = distiller.networks[0].trunk
+    trunk.trainable = False
+    before = trunk.get_weights()
+    distiller.train_on_batch(x, y)
+    for value, wanted in zip(trunk.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, wanted)
+
+
+@pytest.mark.parametrize("layer", [KeepsTensor, CountsSteps, WritesBuffer])
+def test_layers_that_keep_tensors_are_not_recorded(layer):
+    results = []
+    for eager in (False, True):
+        distiller = cohort("css", preprocessing=layer, eager=eager)
+        results.append(train(distiller)[0])
+        assert eager or recorded(distiller) == [False, False]
+        distiller.predict(tiny.images(4)[0], verbose=0)
+    for value, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-5)
 
 
 def test_weights_of_other_modules_train():

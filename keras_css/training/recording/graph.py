@@ -50,9 +50,9 @@ def _join_permutations(node):
 
 def _fold_constants(module):
     """Evaluates what depends on numbers alone."""
-    values, written = {}, _written(module.graph)
+    values, changed = {}, written(module.graph)
     for node in module.graph.nodes:
-        if node.op != "call_function" or node in written:
+        if node.op != "call_function" or node in changed:
             continue
         if _is_constant(node, values):
             inputs = {**values, **_written_constants(module, node)}
@@ -80,16 +80,22 @@ def _is_constant(node, values):
     return bool(inputs) and all(n in values for n in inputs)
 
 
-def _written(graph):
-    """Returns what operations write into, through views as well."""
+def written(graph):
+    """Returns the nodes that operations write into, through views as well."""
     found = set()
     for node in reversed(graph.nodes):
         schema = getattr(node.target, "_schema", None)
         if schema is None:
             continue
-        seen = any(r.alias_info for r in schema.returns) and node in found
-        if seen or schema.is_mutable:
-            found.update([node, *node.all_input_nodes])
+        if node in found and any(r.alias_info for r in schema.returns):
+            found.update(node.all_input_nodes)
+        for place, argument in enumerate(schema.arguments):
+            if argument.alias_info and argument.alias_info.is_write:
+                given = node.kwargs.get(argument.name)
+                if place < len(node.args):
+                    given = node.args[place]
+                torch.fx.node.map_arg(given, found.add)
+                found.add(node)
     return found
 
 

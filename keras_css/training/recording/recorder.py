@@ -8,6 +8,7 @@ from torch.utils import _pytree as pytree
 from keras_css.training.recording.graph import reuse_memory
 from keras_css.training.recording.graph import simplify
 from keras_css.training.recording.program import Program
+from keras_css.training.recording.trace import restoring
 from keras_css.training.recording.trace import trace
 from keras_css_runtime.errors import one_line
 from keras_css_runtime.errors import shortened
@@ -22,10 +23,17 @@ class Recorder:
     Args:
         step: Function from a batch to nested dicts of tensors.
         variables: All Keras variables that it may read or change.
+        holders: Objects, such as layers, in whose attributes it may not keep
+            tensors.
+
+    Attributes:
+        state, rate: Whatever its owner compares before it goes on with it.
     """
 
-    def __init__(self, step, variables):
+    def __init__(self, step, variables, holders=()):
         self.step = step
+        self.holders = list(holders)
+        self.state = self.rate = None
         self.variables = list({id(v): v for v in variables}.values())
         self._recordings = {}
 
@@ -56,7 +64,8 @@ class Recorder:
             return self.step(pytree.tree_unflatten(filled, spec))
 
         try:
-            traced = trace(step, self.variables, tensors)
+            with restoring(self.holders):
+                traced = trace(step, self.variables, tensors)
         except Exception as error:
             # Whatever a user's layer does, it trains, if more slowly.
             self._say(error)
@@ -68,7 +77,7 @@ class Recorder:
         if not any(r is None for r in self._recordings.values()):
             logging.getLogger(__name__).warning(
                 "PyTorch's steps are not recorded, and slower: %s",
-                shortened(one_line(str(error))),
+                shortened(one_line(str(error) or type(error).__name__)),
             )
 
 

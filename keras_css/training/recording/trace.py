@@ -1,9 +1,14 @@
 """Records what a function does with tensors and variables as a graph."""
 
+import contextlib
+
 import keras
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
+
+from keras_css.training.recording.graph import written
 
 
 class CannotRecordError(Exception):
@@ -63,6 +68,7 @@ def trace(step, variables, tensors):
     module = make_fx(run, tracing_mode="fake", _allow_non_fake_inputs=True)(
         values, tensors
     )
+    changed = written(module.graph)
     for node in module.graph.nodes:
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags:
@@ -71,4 +77,42 @@ def trace(step, variables, tensors):
             value = getattr(module, node.target)
             if isinstance(value, torch.Tensor) and value.requires_grad:
                 raise CannotRecordError("a weight is not a Keras variable")
+            if node in changed:
+                raise CannotRecordError("a tensor of no variable changes")
     return module, found["spec"]
+
+
+@contextlib.contextmanager
+def restoring(holders):
+    """Gives objects their attributes back if recording changed tensors there.
+
+    Operations on such tensors alone are carried out while a step is recorded.
+
+    Raises:
+        CannotRecordError: If there was something to give back.
+    """
+    before = [dict(vars(holder)) for holder in holders]
+    values = [(t, t._version, t.detach().clone()) for t in _tensors(holders)]
+    try:
+        yield
+    finally:
+        kept = any(isinstance(t, FakeTensor) for t in _tensors(holders))
+        changed = [(t, old) for t, was, old in values if t._version != was]
+        for tensor, old in changed:
+            tensor.data.copy_(old)
+        if kept:
+            for holder, attributes in zip(holders, before):
+                vars(holder).clear()
+                vars(holder).update(attributes)
+        if kept or changed:
+            raise CannotRecordError("a layer keeps tensors")
+
+
+def _tensors(holders):
+    """Returns the tensors that objects hold beside Keras' variables."""
+    found = []
+    for holder in holders:
+        attributes = vars(holder)
+        found += attributes.values()
+        found += attributes.get("_buffers", {}).values()
+    return [value for value in found if isinstance(value, torch.Tensor)]

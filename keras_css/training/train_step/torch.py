@@ -25,6 +25,8 @@ class TrainStep:
         return self.epoch.value.device.type != "cpu"
 
     def train_step(self, data):
+        if self._recorder is not None and self._rate is not self._recorder.rate:
+            self._begin_recording()
         if self._recorder is None:
             return self.one_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -61,18 +63,31 @@ class TrainStep:
         """Lets steps be recorded, on processors, as the cohort is now."""
         layers = [layer.trainable for layer in self._flatten_layers()]
         weights = [(id(v), v.trainable) for v in self.variables]
-        state = layers, weights, id(self.optimizer), id(self.method)
+        rate = self._rate
+        state = layers, weights, *map(id, (self.optimizer, self.method, rate))
         otherwise = self.run_eagerly or self.jit_compile or self.on_accelerator
-        if otherwise or _asks_for_the_rate(self.optimizer):
+        if otherwise or _asks_python(rate):
             self._recorder = None
-        elif self._recorder is None or self._recorded_state != state:
-            self._recorded_state = state
+        elif self._recorder is None or self._recorder.state != state:
             variables = (
                 self.variables
                 + self.metrics_variables
                 + self.optimizer.variables
             )
-            self._recorder = Recorder(self.one_step, variables)
+            holders = [self.method, *self._flatten_layers()]
+            self._recorder = Recorder(self.one_step, variables, holders)
+            # Kept there: Keras would take a rate for a weight of the cohort.
+            self._recorder.state, self._recorder.rate = state, rate
+
+    @property
+    def _rate(self):
+        """What the optimizer takes its learning rate from."""
+        return getattr(self.optimizer, "_learning_rate", None)
+
+    def train_on_batch(self, *args, **kwargs):
+        if self.train_function is not None:
+            self._begin_recording()
+        return super().train_on_batch(*args, **kwargs)
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
@@ -100,9 +115,8 @@ def _as_tensor(value):
     return None if value is None else keras.ops.convert_to_tensor(value)
 
 
-def _asks_for_the_rate(optimizer):
-    """Returns whether the learning rate is a function of the user's."""
-    rate = getattr(optimizer, "_learning_rate", None)
+def _asks_python(rate):
+    """Returns whether a learning rate is a function of the user's."""
     known = (keras.Variable, keras.optimizers.schedules.LearningRateSchedule)
     return callable(rate) and not isinstance(rate, known)
 
