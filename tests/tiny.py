@@ -6,6 +6,7 @@ import numpy as np
 import keras_css
 from keras_css.backbones import Backbone
 from keras_css.backbones.batch_norm import BatchNorm
+from keras_css.data.dataset import Split
 from keras_css.training.seed import set_seed
 
 
@@ -55,6 +56,12 @@ def images(count=12, num_classes=4, size=8, seed=0):
     for i, label in enumerate(labels):
         x[i, label * 2 : label * 2 + 2] += 1.0
     return x.astype("float32"), labels
+
+
+def split(count, seed=0):
+    """Returns the same images as bytes, as a split of a dataset."""
+    x, labels = images(count, seed=seed)
+    return Split((np.clip(x, 0, 2) * 100).astype("uint8"), labels)
 
 
 def shake(model, seed=0):

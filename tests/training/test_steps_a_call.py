@@ -52,17 +52,18 @@ def train(steps_a_call):
         keras_css.SGD(0.05, weight_decay=5e-4),
         steps_per_execution=steps_a_call,
     )
-    x, y = tiny.images(8 * STEPS + 4)
-    pixels = (np.clip(x, 0, 2) * 100).astype("uint8")
+    split = tiny.split(8 * STEPS + 4)
     batches = WeighedBatches(
-        Split(pixels, y),
+        split,
         8,
         seed=0,
         num_draws=distiller.views.num_draws,
         resident=True,
     )
     # Two batches of five images and one of three.
-    validation = EvaluationBatches(Split(pixels[:13], y[:13]), 5)
+    validation = EvaluationBatches(
+        Split(split.images[:13], split.labels[:13]), 5
+    )
     history, count = {}, CountCalls()
     for first, last in ((0, 2), (2, 3)):
         part = distiller.fit(
