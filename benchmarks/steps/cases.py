@@ -30,6 +30,8 @@ class Case:
         branches: n.
         classes: C.
         batches: Batches held on the device; steps go round them.
+        rate: Learning rate; small where depth makes much of rounding, so that
+            losses can be compared.
     """
 
     networks: tuple
@@ -38,6 +40,7 @@ class Case:
     branches: int = 3
     classes: int = 100
     batches: int = 8
+    rate: float = 0.1
 
 
 def _pair(stem, block, one, other=None):
@@ -50,6 +53,7 @@ CASES = {
     "bottleneck_222": Case(_pair("cifar", "bottleneck", (2, 2, 2))),
     "resnet110_56": Case(
         _pair("cifar", "bottleneck", (12, 12, 12), (6, 6, 6)),
+        rate=0.01,
     ),
     "resnet18_96": Case(
         _pair("imagenet", "basic", (2, 2, 2, 2)), image_size=96

@@ -113,7 +113,7 @@ class Ours:
             resident=True,
         )
         self.distiller.compile(
-            keras_css.SGD(0.1, momentum=0.9, weight_decay=5e-4),
+            keras_css.SGD(case.rate, momentum=0.9, weight_decay=5e-4),
             steps_per_execution=decide_steps_per_call(
                 None, self.distiller, self.batches
             ),

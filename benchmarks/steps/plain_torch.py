@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 TEMPERATURE = 3.0
-RATE, MOMENTUM, DECAY = 0.1, 0.9, 5e-4
+MOMENTUM, DECAY = 0.9, 5e-4
 
 
 def convolution(inputs, filters, size, stride=1):
@@ -177,7 +177,7 @@ class PlainStep:
         self.networks.to(device, memory_format=layout)
         self.optimizer = torch.optim.SGD(
             self.networks.parameters(),
-            lr=RATE,
+            lr=case.rate,
             momentum=MOMENTUM,
             weight_decay=DECAY,
         )
