@@ -37,8 +37,7 @@ def update_all(optimizer, gradients, variables, learning_rate):
         weights, steps, velocities = zip(*group)
         torch._fused_sgd_(
             weights,
-            # Gradients of kernels come in another layout, unknown to the call.
-            [step.to(dtype).contiguous() for step in steps],
+            [_laid_as(w, step.to(dtype)) for w, step in zip(weights, steps)],
             velocities if optimizer.momentum else [],
             weight_decay=optimizer.coupled_weight_decay if decays else 0.0,
             momentum=optimizer.momentum,
@@ -56,8 +55,21 @@ def _suits(weight, velocity):
     It takes memory as it lies, and loses updates of half precision
     (pytorch/pytorch, issue 191763).
     """
-    return weight.dtype in (torch.float32, torch.float64) and all(
-        tensor.is_contiguous()
-        for tensor in (weight, velocity)
-        if tensor is not None
-    )
+    if weight.dtype not in (torch.float32, torch.float64):
+        return False
+    last = sum(step * (size - 1) for step, size in _order(weight))
+    if last + 1 != weight.numel():
+        return False
+    return velocity is None or _order(weight) == _order(velocity)
+
+
+def _laid_as(weight, gradient):
+    if _order(weight) == _order(gradient):
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
+
+
+def _order(tensor):
+    """Returns what says where in memory each element lies."""
+    places = zip(tensor.stride(), tensor.shape)
+    return [(step, size) for step, size in places if size > 1]

@@ -12,12 +12,12 @@ from keras_css.data.augmentation import Augmentation
 from keras_css.data.augmentation import Mixing
 from keras_css.data.augmentation import PadAndCrop
 from keras_css.data.batches import TrainingBatches
-from keras_css.data.dataset import Split
 from keras_css.methods import CSS
 from keras_css.methods import METHODS
 from keras_css.training.seed import set_seed
 
 if keras.backend.backend() == "torch":
+    from keras_css.training.kernels_torch import order_kernels
     from keras_css.training.recording import graph
     from keras_css.training.recording import recorder
 
@@ -178,14 +178,19 @@ def cohort(method="css", eager=False, backbone=None, optimizer=None, **options):
     return distiller
 
 
+def values(distiller):
+    """Returns the values of all variables."""
+    variables = [*distiller.variables, *distiller.optimizer.variables]
+    return [keras.ops.convert_to_numpy(v) for v in variables]
+
+
 def train(distiller, epochs=2, **options):
     """Trains on batches of 8 and 4; returns all values and the history."""
     x, y = tiny.images(20)
     history = distiller.fit(
         x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0, **options
     ).history
-    values = [*distiller.variables, *distiller.optimizer.variables]
-    return [keras.ops.convert_to_numpy(v) for v in values], history
+    return values(distiller), history
 
 
 def recorded(distiller):
@@ -194,15 +199,19 @@ def recorded(distiller):
     return [recording is not None for recording in found]
 
 
+def assert_close(values, expected, rtol=2e-4, atol=2e-5):
+    """Sums are taken in another order here and there."""
+    for value, wanted in zip(values, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=rtol, atol=atol)
+
+
 def assert_same_as_eager(make, **options):
     fast, slow = make(), make(eager=True)
-    values, history = train(fast, **options)
+    found, history = train(fast, **options)
     expected, told = train(slow, **options)
     assert slow._recorder is None
     assert recorded(fast) == [True, True]
-    # Sums are taken in another order here and there.
-    for value, wanted in zip(values, expected, strict=True):
-        np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-5)
+    assert_close(found, expected)
     for name, numbers in told.items():
         np.testing.assert_allclose(
             history[name], numbers, rtol=1e-4, atol=1e-5, err_msg=name
@@ -224,13 +233,7 @@ def test_ready_backbones(name):
     for distiller in (fast, slow):
         distiller.fit(x, y, batch_size=8, shuffle=False, verbose=0)
     assert recorded(fast) == [True]
-    for value, wanted in zip(fast.variables, slow.variables, strict=True):
-        np.testing.assert_allclose(
-            keras.ops.convert_to_numpy(value),
-            keras.ops.convert_to_numpy(wanted),
-            rtol=1e-3,
-            atol=1e-3,
-        )
+    assert_close(values(fast), values(slow), rtol=1e-3, atol=1e-3)
 
 
 def test_main_branches_augmentation_mixing_and_weights():
@@ -256,14 +259,28 @@ def test_other_optimizers_and_schedules():
     assert_same_as_eager(make)
 
 
-def test_averages_and_clipping():
-    def make(**options):
-        optimizer = keras_css.SGD(
-            0.05, nesterov=True, use_ema=True, ema_momentum=0.5, clipvalue=0.1
-        )
-        return cohort("css", optimizer=optimizer, **options)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"nesterov": True, "use_ema": True, "ema_momentum": 0.5},
+        {"clipvalue": 0.1},
+        {"global_clipnorm": 0.1},
+    ],
+)
+def test_averages_and_clipping(options):
+    def make(**rest):
+        return cohort(optimizer=keras_css.SGD(0.05, **options), **rest)
 
     assert_same_as_eager(make)
+
+
+def test_accumulation_is_decided_on_the_host():
+    optimizer = keras_css.SGD(0.05, gradient_accumulation_steps=2)
+    distiller = cohort(optimizer=optimizer)
+    train(distiller)
+    assert recorded(distiller) == [False, False]
+    # Two epochs of three batches.
+    assert int(optimizer.iterations) == 3
 
 
 @pytest.mark.parametrize("layer", [AddsLoss, Assigns, WritesThroughViews])
@@ -297,10 +314,8 @@ def test_images_that_live_on_the_device():
             augmentation=Augmentation([PadAndCrop(1)]), eager=eager
         )
         for seed in (0, 1):
-            x, y = tiny.images(16, seed=seed)
-            pixels = (np.clip(x, 0, 2) * 100).astype("uint8")
             batches = TrainingBatches(
-                Split(pixels, y),
+                tiny.split(16, seed),
                 8,
                 seed=0,
                 num_draws=distiller.views.num_draws,
@@ -308,11 +323,8 @@ def test_images_that_live_on_the_device():
             )
             distiller.fit(batches, shuffle=False, verbose=0)
             assert eager or recorded(distiller) == [True]
-        results.append(
-            [keras.ops.convert_to_numpy(v) for v in distiller.variables]
-        )
-    for value, wanted in zip(*results, strict=True):
-        np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-5)
+        results.append(values(distiller))
+    assert_close(*results)
 
 
 def test_single_batches_of_arrays():
@@ -344,8 +356,7 @@ def test_a_schedule_that_replaces_a_rate_is_taken():
         train(cohort(eager=eager), callbacks=[Slow()])[0]
         for eager in (False, True)
     ]
-    for value, wanted in zip(*results, strict=True):
-        np.testing.assert_allclose(value, wanted, rtol=2e-3, atol=2e-4)
+    assert_close(*results, rtol=2e-3, atol=2e-4)
 
 
 def test_freezing_is_noticed_by_single_batches():
@@ -368,8 +379,7 @@ def test_layers_that_keep_tensors_are_not_recorded(layer):
         results.append(train(distiller)[0])
         assert eager or recorded(distiller) == [False, False]
         distiller.predict(tiny.images(4)[0], verbose=0)
-    for value, wanted in zip(*results, strict=True):
-        np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-5)
+    assert_close(*results)
 
 
 def test_weights_of_other_modules_train():
@@ -454,3 +464,31 @@ def test_memory_that_is_read_again_is_not_written_over():
         torch.testing.assert_close(value, wanted)
     for value, wanted in zip(inputs, before):
         torch.testing.assert_close(value, wanted)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_kernels_lie_as_convolutions_read_them(single):
+    import torch
+
+    distiller = cohort()
+    if single:
+        distiller.train_on_batch(*tiny.images(8))
+    else:
+        train(distiller)
+    kernels = [
+        variable.value.permute(3, 2, 0, 1)
+        for variable in distiller.variables + distiller.optimizer.variables
+        if len(variable.shape) == 4
+    ]
+    # With their velocities: one in the trunk and in each of three branches.
+    assert len(kernels) == 2 * 2 * 4
+    for kernel in kernels:
+        assert kernel.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_ordering_kernels_changes_no_value():
+    distiller = cohort()
+    before = values(distiller)
+    order_kernels(distiller.variables)
+    for value, wanted in zip(values(distiller), before, strict=True):
+        np.testing.assert_array_equal(value, wanted)

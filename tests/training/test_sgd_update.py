@@ -70,3 +70,14 @@ def test_weights_that_lie_in_another_order():
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(variable), start - 0.1 * gradient, rtol=1e-5
     )
+
+
+def test_weights_with_gaps_between_their_elements():
+    rows = keras.ops.reshape(keras.ops.arange(20, dtype="float32"), (10, 2))
+    variable = keras.Variable(lambda *args, **kwargs: rows[:, 0], shape=(10,))
+    optimizer = keras_css.SGD(0.1, momentum=0.0)
+    optimizer.build([variable])
+    optimizer.apply([keras.ops.ones((10,))], [variable])
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(variable), np.arange(0, 20, 2) - 0.1
+    )

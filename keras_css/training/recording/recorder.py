@@ -25,15 +25,13 @@ class Recorder:
         variables: All Keras variables that it may read or change.
         holders: Objects, such as layers, in whose attributes it may not keep
             tensors.
-
-    Attributes:
         state, rate: Whatever its owner compares before it goes on with it.
     """
 
-    def __init__(self, step, variables, holders=()):
+    def __init__(self, step, variables, holders=(), state=None, rate=None):
         self.step = step
         self.holders = list(holders)
-        self.state = self.rate = None
+        self.state, self.rate = state, rate
         self.variables = list({id(v): v for v in variables}.values())
         self._recordings = {}
 
@@ -49,14 +47,13 @@ class Recorder:
             *((t.shape, t.stride(), t.dtype, t.device) for t in tensors),
         )
         if key not in self._recordings:
-            self._recordings[key] = self._record(leaves, spec)
+            self._recordings[key] = self._record(leaves, spec, tensors)
         recording = self._recordings[key]
         return self.step(batch) if recording is None else recording(tensors)
 
-    def _record(self, leaves, spec):
+    def _record(self, leaves, spec, tensors):
         if len(self._recordings) >= MOST_SHAPES:
             return None
-        tensors = [leaf for leaf in leaves if leaf is not None]
 
         def step(tensors):
             given = iter(tensors)

@@ -6,6 +6,7 @@ import warnings
 import keras
 import torch
 
+from keras_css.training.kernels_torch import order_kernels
 from keras_css.training.recording import Recorder
 
 
@@ -56,15 +57,17 @@ class TrainStep:
             with self.one_step_a_call():
                 super().make_train_function(force)
             self.train_function = _on_each(self.train_function)
+            order_kernels(self.variables + self.optimizer.variables)
             self._recorder = None
             self._begin_recording()
 
     def _begin_recording(self):
         """Lets steps be recorded, on processors, as the cohort is now."""
-        layers = [layer.trainable for layer in self._flatten_layers()]
+        layers = list(self._flatten_layers())
+        frozen = [not layer.trainable for layer in layers]
         weights = [(id(v), v.trainable) for v in self.variables]
         rate = self._rate
-        state = layers, weights, *map(id, (self.optimizer, self.method, rate))
+        state = frozen, weights, *map(id, (self.optimizer, self.method, rate))
         otherwise = self.run_eagerly or self.jit_compile or self.on_accelerator
         if otherwise or _asks_python(rate):
             self._recorder = None
@@ -74,10 +77,10 @@ class TrainStep:
                 + self.metrics_variables
                 + self.optimizer.variables
             )
-            holders = [self.method, *self._flatten_layers()]
-            self._recorder = Recorder(self.one_step, variables, holders)
-            # Kept there: Keras would take a rate for a weight of the cohort.
-            self._recorder.state, self._recorder.rate = state, rate
+            # Keras would take a rate kept here for a weight of the cohort.
+            self._recorder = Recorder(
+                self.one_step, variables, [self.method, *layers], state, rate
+            )
 
     @property
     def _rate(self):
