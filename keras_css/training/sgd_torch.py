@@ -10,6 +10,8 @@ import collections
 import torch
 from keras import ops
 
+from keras_css.training.memory_torch import memory_order
+
 
 @torch.no_grad()
 def update_all(optimizer, gradients, variables, learning_rate):
@@ -57,19 +59,15 @@ def _suits(weight, velocity):
     """
     if weight.dtype not in (torch.float32, torch.float64):
         return False
-    last = sum(step * (size - 1) for step, size in _order(weight))
-    if last + 1 != weight.numel():
-        return False
-    return velocity is None or _order(weight) == _order(velocity)
+    filled = 1
+    for step, size in sorted(memory_order(weight)):
+        if step != filled:
+            return False
+        filled *= size
+    return velocity is None or memory_order(weight) == memory_order(velocity)
 
 
 def _laid_as(weight, gradient):
-    if _order(weight) == _order(gradient):
+    if memory_order(weight) == memory_order(gradient):
         return gradient
     return torch.empty_like(weight).copy_(gradient)
-
-
-def _order(tensor):
-    """Returns what says where in memory each element lies."""
-    places = zip(tensor.stride(), tensor.shape)
-    return [(step, size) for step, size in places if size > 1]

@@ -17,9 +17,11 @@ from keras_css.methods import METHODS
 from keras_css.training.seed import set_seed
 
 if keras.backend.backend() == "torch":
-    from keras_css.training.kernels_torch import order_kernels
+    from keras_css.training import memory_torch
+    from keras_css.training.memory_torch import order_kernels
     from keras_css.training.recording import graph
     from keras_css.training.recording import recorder
+    from keras_css.training.recording import trace
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="only PyTorch's step is recorded"
@@ -489,6 +491,18 @@ def test_kernels_lie_as_convolutions_read_them(single):
 def test_ordering_kernels_changes_no_value():
     distiller = cohort()
     before = values(distiller)
-    order_kernels(distiller.variables)
+    order_kernels(distiller._flatten_layers(), [])
     for value, wanted in zip(values(distiller), before, strict=True):
         np.testing.assert_array_equal(value, wanted)
+
+
+def test_a_layout_that_was_not_foreseen_is_not_recorded(monkeypatch):
+    order = memory_torch.memory_order
+    monkeypatch.setattr(
+        trace,
+        "memory_order",
+        lambda tensor: order(tensor) + [type(tensor).__name__],
+    )
+    distiller = cohort()
+    train(distiller)
+    assert recorded(distiller) == [False, False]

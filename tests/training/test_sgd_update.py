@@ -58,23 +58,42 @@ def test_all_weights_at_once(dtype, momentum, nesterov):
         )
 
 
-def test_weights_that_lie_in_another_order():
-    """As those of the initializer "orthogonal" do on PyTorch."""
-    start = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
-    turned = keras.ops.transpose(keras.ops.convert_to_tensor(start.T))
-    variable = keras.Variable(lambda *args, **kwargs: turned, shape=(6, 5))
-    optimizer = keras_css.SGD(0.1, momentum=0.9)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("turned", ["weight", "gradient", "all"])
+def test_weights_that_lie_in_another_order(turned, momentum):
+    """As those of the initializer "orthogonal" do on PyTorch, and kernels."""
+    rng = np.random.default_rng(0)
+    start, *gradients = rng.normal(size=(3, 6, 5)).astype("float32")
+
+    def tensor(array, *names):
+        if turned in names:
+            turned_array = keras.ops.convert_to_tensor(array.T.copy())
+            return keras.ops.transpose(turned_array)
+        return keras.ops.convert_to_tensor(array)
+
+    value = tensor(start, "weight", "all")
+    variable = keras.Variable(lambda *args, **kwargs: value, shape=(6, 5))
+    optimizer = keras_css.SGD(0.1, momentum=momentum)
     optimizer.build([variable])
-    gradient = np.arange(30, dtype="float32").reshape(6, 5)
-    optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+    if turned == "all" and momentum and keras.backend.backend() == "torch":
+        velocity = optimizer.velocities[0].value
+        velocity.data = velocity.data.T.contiguous().T
+    expected, velocity = start, 0.0
+    for gradient in gradients:
+        optimizer.apply([tensor(gradient, "gradient", "all")], [variable])
+        expected, velocity = update(
+            expected, velocity, gradient, 0.1, 0.0, momentum, False
+        )
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(variable), start - 0.1 * gradient, rtol=1e-5
+        keras.ops.convert_to_numpy(variable), expected, rtol=1e-5, atol=1e-6
     )
 
 
 def test_weights_with_gaps_between_their_elements():
     rows = keras.ops.reshape(keras.ops.arange(20, dtype="float32"), (10, 2))
     variable = keras.Variable(lambda *args, **kwargs: rows[:, 0], shape=(10,))
+    if keras.backend.backend() == "torch":
+        assert variable.value.stride() == (2,)
     optimizer = keras_css.SGD(0.1, momentum=0.0)
     optimizer.build([variable])
     optimizer.apply([keras.ops.ones((10,))], [variable])

@@ -45,11 +45,28 @@ def test_a_strategy_that_was_chosen_stays():
     chosen = tf.distribute.OneDeviceStrategy("/cpu:0")
     with chosen.scope():
         distiller = tiny.cohort()
+        assert distiller.distribute_strategy is chosen
+        x, y = tiny.images(16)
+        history = distiller.fit(x, y, batch_size=8, verbose=0).history
     assert distiller.distribute_strategy is chosen
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_pipelines_of_the_user_are_tuned(monkeypatch):
+    def refuse(self, dataset):
+        raise AssertionError("the user's dataset was changed")
+
+    monkeypatch.setattr(EndsAtOnce, "experimental_distribute_dataset", refuse)
+    dataset = tf.data.Dataset.from_tensor_slices(tiny.images(16)).batch(8)
+    distiller = tiny.cohort()
+    distiller.fit(dataset, validation_data=dataset, verbose=0)
+    distiller.evaluate(dataset, verbose=0)
+    distiller.predict(dataset.map(lambda x, y: x), verbose=0)
 
 
 @pytest.mark.parametrize("name", ["resnet14", "resnet18"])
-def test_convolutions_are_such_as_onednn_has_gradients_for(name):
+def test_no_convolution_has_explicit_padding(name):
+    """oneDNN has no gradients of such."""
     network = keras_css.MultiBranchNetwork(name, num_classes=3)
     images = np.zeros((1, 64, 64, 3), "float32")
     network(images)

@@ -8,7 +8,10 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
+from keras_css.training.memory_torch import memory_order
 from keras_css.training.recording.graph import written
+
+UPDATE = torch.ops.aten._fused_sgd_
 
 
 class CannotRecordError(Exception):
@@ -33,8 +36,9 @@ class WritingScope(keras.StatelessScope):
 def trace(step, variables, tensors):
     """Records a step.
 
-    Nothing is computed: tensors have shapes and no values meanwhile, so that
-    a step which reads a value on the host fails here.
+    Tensors have shapes and no values meanwhile, so that a step which reads a
+    value on the host fails here. What was recorded then runs once, on copies
+    of the variables.
 
     Args:
         step: Function from a list of tensors to nested dicts of tensors.
@@ -79,7 +83,28 @@ def trace(step, variables, tensors):
                 raise CannotRecordError("a weight is not a Keras variable")
             if node in changed:
                 raise CannotRecordError("a tensor of no variable changes")
+    with torch.no_grad():
+        copies = [value.detach().clone() for value in values]
+        _MemoryCheck(module).run(copies, tensors)
     return module, found["spec"]
+
+
+class _MemoryCheck(torch.fx.Interpreter):
+    """Runs a graph and sees that tensors lie in memory as was foreseen.
+
+    An update that walks memory as it lies was recorded for that.
+    """
+
+    def run_node(self, node):
+        if getattr(node.target, "overloadpacket", None) is UPDATE:
+            for source in node.all_input_nodes:
+                self._check(self.env[source], source.meta.get("val"))
+        return super().run_node(node)
+
+    def _check(self, found, foreseen):
+        tensors = isinstance(found, torch.Tensor) and foreseen is not None
+        if tensors and memory_order(found) != memory_order(foreseen):
+            raise CannotRecordError("gradients lie otherwise in memory")
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 import keras
 import tensorflow as tf
 
-_DEFAULT_STRATEGY = tf.distribute.get_strategy()
-
 
 class EndsAtOnce:
     """A strategy whose datasets are not tuned while they are read.
@@ -23,16 +21,18 @@ class EndsAtOnce:
     def __getattr__(self, name):
         return getattr(self._strategy, name)
 
-    def experimental_distribute_dataset(self, dataset):
+    def experimental_distribute_dataset(self, dataset, *args, **kwargs):
         options = tf.data.Options()
         options.autotune.enabled = False
         return self._strategy.experimental_distribute_dataset(
-            dataset.with_options(options)
+            dataset.with_options(options), *args, **kwargs
         )
 
 
 class TrainStep:
     """Adds `train_step` to a `keras.Model` on the TensorFlow backend."""
+
+    _tuned = False
 
     @property
     def on_accelerator(self):
@@ -46,11 +46,27 @@ class TrainStep:
 
     @property
     def distribute_strategy(self):
-        """The strategy that Keras feeds and takes steps by."""
+        """The strategy that Keras feeds and takes steps by.
+
+        A strategy and `tf.data` pipelines that are the user's stay as they
+        are.
+        """
         strategy = super().distribute_strategy
-        # One that the user has chosen stays as it is.
-        is_default = type(strategy) is type(_DEFAULT_STRATEGY)
-        return EndsAtOnce(strategy) if is_default else strategy
+        current = tf.distribute.get_strategy()
+        chosen = tf.distribute.has_strategy() or strategy is not current
+        return strategy if chosen or self._tuned else EndsAtOnce(strategy)
+
+    def fit(self, x=None, *args, validation_data=None, **kwargs):
+        self._tuned = _of_tensorflow(x) or _of_tensorflow(validation_data)
+        return super().fit(x, *args, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        self._tuned = _of_tensorflow(x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        self._tuned = _of_tensorflow(x)
+        return super().predict(x, *args, **kwargs)
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -64,3 +80,7 @@ class TrainStep:
         self.method.after_step(self.named_networks)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(y)[0])
         return self.compute_metrics(x, y, outputs, sample_weight)
+
+
+def _of_tensorflow(data):
+    return isinstance(data, tf.data.Dataset)

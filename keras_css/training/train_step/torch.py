@@ -6,7 +6,7 @@ import warnings
 import keras
 import torch
 
-from keras_css.training.kernels_torch import order_kernels
+from keras_css.training.memory_torch import order_kernels
 from keras_css.training.recording import Recorder
 
 
@@ -57,7 +57,7 @@ class TrainStep:
             with self.one_step_a_call():
                 super().make_train_function(force)
             self.train_function = _on_each(self.train_function)
-            order_kernels(self.variables + self.optimizer.variables)
+            order_kernels(self._flatten_layers(), self.optimizer.variables)
             self._recorder = None
             self._begin_recording()
 
