@@ -23,7 +23,7 @@ class LayerByLayer(BatchNorm):
 def test_values_statistics_and_gradients(
     size, stride, channels, filters, relu_and_sum
 ):
-    rng = np.random.default_rng(size + 10 * stride)
+    rng = np.random.default_rng(size + 10 * stride + 3 * filters)
 
     def draw(*shape):
         return rng.normal(size=shape).astype("float32")
@@ -78,6 +78,6 @@ def test_values_statistics_and_gradients(
         np.testing.assert_allclose(
             gradients[name], wanted, rtol=1e-4, atol=1e-4, err_msg=name
         )
-    assert np.abs(expected["kernel"]).max() > 0.01
+    assert np.abs(expected["kernel"]).max() > 0.1
     assert np.abs(statistics[BatchNorm][0]).max() > 0
     np.testing.assert_allclose(*statistics.values(), rtol=1e-5, atol=1e-6)
