@@ -7,7 +7,8 @@ seeds or data sets may be named later; what is then not named is that of the
 calls before. The recipe stays, and its flags are given each time.
 
 --dataset may be a list here, and a set's own place may follow its name as
-name=path. A method is a name, or name:option=value+option=value. All networks
+name=path. A method is a name, or name:option=value+option=value, where
+transformation, branches and joint_labels are options, too. All networks
 of all methods have one backbone, --network_a or the data set's; each method has
 as many of them, and as many branches, as it has by default. (With --network_b
 and further ones, a cohort takes the backbones in turn.)
@@ -17,7 +18,7 @@ run folders under cells/. Examples:
 
   python scripts/compare.py --methods independent,css --out_dir OUT
   python scripts/compare.py --dataset digits,folder=PHOTOS --seeds 0,1,2,3,4 \\
-      --methods independent,css,css:variant=released --out_dir OUT --jobs 2
+      --methods independent,css,css:transformation=rotation --out_dir OUT
 """
 
 import os
@@ -158,16 +159,16 @@ def _training(cell, backend):
     command += extension_flags.extension_arguments()
     if cell.begun:
         return command
-    method, options = split_method(cell.method)
+    method, options, own = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
     named = [FLAGS[name].value for name in recipe_flags.NETWORKS]
     networks = cohort_of(cell, named)
     given = [
         FLAGS[name].serialize()
         for name in recipe_flags.NAMES
-        if name not in ("dataset", *networks) and FLAGS[name].present
+        if name not in ("dataset", *networks, *own) and FLAGS[name].present
     ]
-    given += [f"--{key}={name}" for key, name in networks.items()]
+    given += [f"--{key}={name}" for key, name in {**networks, **own}.items()]
     return [
         *command,
         *given,

@@ -20,6 +20,9 @@ from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import is_result
 from keras_css_runtime.shapes import read_object
 
+# Settings of a run that a method of a comparison may have for itself.
+OF_NETWORKS = ("branches", "transformation", "joint_labels")
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -119,12 +122,14 @@ def check_cell(cell, recipe):
         recipe: Dict of the other settings of `RunConfig`.
     """
     name, options, method = _method_of(cell)
+    _, _, own = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
     config = RunConfig(
         **{
             **recipe,
             **({"data_dir": data_dir} if data_dir else {}),
             **cohort_of(cell, [recipe.get(key) for key in NETWORKS]),
+            **{key: _setting(key, text) for key, text in own.items()},
         },
         dataset=dataset,
         method=name,
@@ -158,15 +163,39 @@ def cohort_of(cell, named):
 
 def _method_of(cell):
     """Returns the name of a cell's method, its options and a new one of it."""
-    name, assignments = split_method(cell.method)
+    name, assignments, _ = split_method(cell.method)
     options = parse_method_options(name, assignments)
     return name, options, METHODS.get(name)(**options)
 
 
 def split_method(text):
-    """Returns name and `name=value` texts of `name:name=value+name=value`."""
-    name, colon, options = text.partition(":")
-    return name, options.split("+") if colon else []
+    """Returns the parts of `name:name=value+name=value`.
+
+    Returns:
+        The method's name, the `name=value` texts of its own options, and a
+        dict of the texts of those of `OF_NETWORKS`.
+    """
+    name, colon, rest = text.partition(":")
+    options, settings = [], {}
+    for assignment in rest.split("+") if colon else []:
+        key, equals, value = assignment.partition("=")
+        if equals and key in OF_NETWORKS:
+            settings[key] = value
+        else:
+            options.append(assignment)
+    return name, options, settings
+
+
+def _setting(key, text):
+    """Returns the value of one of `OF_NETWORKS`."""
+    if key == "transformation":
+        return text
+    if key == "branches" and text.isdecimal():
+        return int(text)
+    if key == "joint_labels" and text in ("true", "false"):
+        return text == "true"
+    kind = {"branches": "a whole number"}.get(key, "true or false")
+    raise UserError(f"{key} of a method must be {kind}, received '{text}'.")
 
 
 def split_dataset(text):

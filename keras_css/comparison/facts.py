@@ -1,5 +1,6 @@
 """What a comparison is made of: data, cohorts, versions, machine."""
 
+from keras_css.comparison.cell import OF_NETWORKS
 from keras_css.errors import UserError
 from keras_css.runs.config import RunConfig
 from keras_css_runtime.shapes import MACHINE
@@ -8,7 +9,6 @@ OF_DATA = (
     *("image_shape", "training_images", "validation_images", "test_images"),
 )
 OF_TRAINING = ("epochs", "batch_size", "learning_rate")
-OF_COHORT = ("branches", "transformation", "joint_labels")
 
 
 def gather_facts(configs, backend, jobs):
@@ -39,7 +39,7 @@ def gather_facts(configs, backend, jobs):
         }
         cohorts[cell.method] = {
             "networks": len(networks),
-            **{name: config[name] for name in OF_COHORT},
+            **{name: config[name] for name in OF_NETWORKS},
         }
         for package, version in stored["versions"].items():
             known = versions.setdefault(package, [])

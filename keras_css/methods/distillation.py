@@ -121,6 +121,12 @@ def check_plain(method, networks, fewest=1, most=None):
                 f"main branch in {name}: give it joint_labels=False and "
                 "main_branch=False."
             )
+        if getattr(network, "on_images", False):
+            raise UserError(
+                f"{title} needs branches that see the same images, received "
+                f"transformation={network.transformation!r} in {name}: give "
+                "it one of features, or none, or take CSS."
+            )
         if count < fewest or (most is not None and count > most):
             wanted = f"{fewest}" if fewest == most else f"at least {fewest}"
             unit = "branch" if wanted.endswith("1") else "branches"
