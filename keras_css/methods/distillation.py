@@ -57,7 +57,8 @@ class Distillation(Method):
 
         Args:
             logits: Tensor `(B, K, n)`.
-            labels: Integer tensor `(B,)`, classes in [0, C).
+            labels: Integer tensor `(B,)`, classes in [0, C), or a
+                distribution over them `(B, C)`.
             sample_weight: As in `batch_mean`.
         """
         targets = branch_labels(labels, logits, self.num_classes)
