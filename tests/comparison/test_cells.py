@@ -14,6 +14,7 @@ from keras_css import UserError
 from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import cohort_of
 from keras_css.comparison.cell import make_cells
+from keras_css.comparison.cell import split_method
 from keras_css.comparison.folder import FIRST_GRID
 from keras_css.comparison.folder import complete_grid
 from keras_css.comparison.folder import locked
@@ -233,6 +234,35 @@ def test_a_cohort_that_the_method_cannot_have_is_refused(tmp_path):
     check_cell(css, {"branches": 2})
     with pytest.raises(UserError, match="networks of 1 branch,"):
         check_cell(dml, {"branches": 2})
+
+
+def test_a_method_may_have_a_transformation_of_its_own(tmp_path):
+    names = [
+        "css:transformation=rotation",
+        "css:transformation=rotation+branches=9",
+        "css:branches=many",
+        "css:joint_labels=1",
+        "css:transformation=spiral",
+    ]
+    good, *bad = make_cells(tmp_path, ["digits"], names, [0])
+    check_cell(good, {"branches": None, "transformation": None})
+    for cell, words in zip(
+        bad,
+        (
+            "at most 4 branches",
+            "branches of a method must be a whole number, received 'many'",
+            "joint_labels of a method must be true or false, received '1'",
+            "Unknown transformation 'spiral'",
+        ),
+    ):
+        with pytest.raises(UserError, match=words):
+            check_cell(cell, {})
+    name = "css:variant=detached+transformation=rotation+branches=2"
+    assert split_method(name) == (
+        "css",
+        ["variant=detached"],
+        {"transformation": "rotation", "branches": "2"},
+    )
 
 
 def test_trainings_beside_each_other_share_the_cores():

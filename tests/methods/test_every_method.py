@@ -17,15 +17,18 @@ from keras_css.methods import PCL
 from keras_css.methods import OKDDip
 
 MAIN = "css with a main branch"
+VIEWS = "css of rotated images"
 LINEAR = "kdcl linear"
 GENERAL = "kdcl general"
-NAMES = [*METHODS.names(), MAIN, LINEAR, GENERAL]
+NAMES = [*METHODS.names(), MAIN, VIEWS, LINEAR, GENERAL]
 
 
 def cohort(name, **options):
     """Returns a compiled cohort of tiny networks, as the method has it."""
-    if name == MAIN:
+    if name in (MAIN, VIEWS):
         method = CSS(variant="main_branch")
+        if name == VIEWS:
+            options["transformation"] = "rotation"
     elif name in (LINEAR, GENERAL):
         method = KDCL(target=name.removeprefix("kdcl "))
     else:

@@ -162,7 +162,11 @@ def cohort(method="css", eager=False, backbone=None, optimizer=None, **options):
     """Returns a compiled cohort, from the same seed the same."""
     set_seed(0)
     method = METHODS.get(method)() if isinstance(method, str) else method
-    network_options = {"num_classes": 4, **method.network_defaults}
+    network_options = {
+        "num_classes": 4,
+        **method.network_defaults,
+        **options.pop("network", {}),
+    }
     preprocessing = options.pop("preprocessing", None)
     networks = [
         keras_css.MultiBranchNetwork(
@@ -238,10 +242,12 @@ def test_ready_backbones(name):
     assert_close(values(fast), values(slow), rtol=1e-3, atol=1e-3)
 
 
-def test_main_branches_augmentation_mixing_and_weights():
+@pytest.mark.parametrize("transformation", ["corner_erase", "rotation"])
+def test_main_branches_augmentation_mixing_and_weights(transformation):
     def make(**options):
         return cohort(
             CSS(variant="main_branch"),
+            network={"transformation": transformation},
             augmentation=Augmentation([PadAndCrop(1)]),
             mixing=Mixing(mixup=0.5),
             **options,
