@@ -122,3 +122,25 @@ def test_a_misspelt_backbone_is_answered_with_near_names():
         CifarResNet("basic", (1, 1))
     with pytest.raises(UserError, match="bottleneck blocks only"):
         CifarResNet("basic", (1, 1, 1), inner_width=2)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet14", "resnet56_bottleneck", "wrn16_2", "vgg13", "resnet18"),
+        *("densenet40_12", "cifar_mobilenetv2", "cifar_shufflenetv2"),
+    ],
+)
+def test_a_further_stage_keeps_the_size_of_the_map(name):
+    backbone = backbones.get(name)
+    further = backbone.further_stage()
+    shape = (None, 4, 4, backbone.feature_dim)
+    found = further.compute_output_shape(shape)
+    assert found[1:3] == (4, 4)
+    further.build(shape)
+    again = type(further).from_config(further.get_config())
+    again.build(shape)
+    assert again.count_params() == further.count_params() > 0
+    if "densenet" not in name:
+        assert found == shape

@@ -37,6 +37,14 @@ class Backbone:
         """Returns fresh Keras layers, images in, feature maps out."""
         raise NotImplementedError(f"{type(self).__name__} needs stages().")
 
+    def further_stage(self):
+        """Returns a fresh layer that could follow the last stage, or None.
+
+        One more of the last stage's kind which keeps the size of the map; a
+        method may hang a classifier on it (HSSAKD).
+        """
+        return None
+
     def trunk(self):
         """Returns a fresh layer: images `(B, H, W, c)` -> `(B, h, w, d)`."""
         return keras.Sequential(self.stages()[: self.split], name="trunk")

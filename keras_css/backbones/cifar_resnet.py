@@ -6,6 +6,7 @@ from keras_css.backbones.backbone import Backbone
 from keras_css.backbones.residual import BLOCKS
 from keras_css.backbones.residual import Stem
 from keras_css.backbones.residual import check_blocks
+from keras_css.backbones.residual import further_residual_stage
 from keras_css.backbones.residual import residual_stages
 from keras_css.errors import UserError
 
@@ -50,15 +51,24 @@ class CifarResNet(Backbone):
         return STAGE_FILTERS[-1] * BLOCKS[self.block].expansion
 
     def stages(self):
-        options = {}
-        if self.block == "bottleneck":
-            options["inner_width"] = self.inner_width
         return [
             Stem(STEM_FILTERS, name="stem"),
             *residual_stages(
-                self.block, STEM_FILTERS, STAGE_FILTERS, self.blocks, **options
+                *(self.block, STEM_FILTERS, STAGE_FILTERS, self.blocks),
+                **self._options,
             ),
         ]
+
+    def further_stage(self):
+        return further_residual_stage(
+            self.block, STAGE_FILTERS[-1], self.blocks[-1], **self._options
+        )
+
+    @property
+    def _options(self):
+        if self.block == "bottleneck":
+            return {"inner_width": self.inner_width}
+        return {}
 
     def get_config(self):
         return {

@@ -96,6 +96,12 @@ class DenseNet(Backbone):
             stages.append(keras.Sequential(layers, name=f"stage{i + 1}"))
         return stages
 
+    def further_stage(self):
+        layers = [convolution(self.feature_dim, 1)]
+        for _ in range(self.layers_per_block):
+            layers.append(DenseLayer(self.growth))
+        return keras.Sequential([*layers, NormReLU()], name="further_stage")
+
     def get_config(self):
         return {
             "depth": self.depth,

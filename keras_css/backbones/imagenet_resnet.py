@@ -8,6 +8,7 @@ from keras_css.backbones.kernels import conv_norm
 from keras_css.backbones.residual import BLOCKS
 from keras_css.backbones.residual import check_blocks
 from keras_css.backbones.residual import convolution
+from keras_css.backbones.residual import further_residual_stage
 from keras_css.backbones.residual import residual_stages
 
 STEM_FILTERS = 64
@@ -77,6 +78,11 @@ class ImageNetResNet(Backbone):
                 self.block, STEM_FILTERS, STAGE_FILTERS, self.blocks
             ),
         ]
+
+    def further_stage(self):
+        return further_residual_stage(
+            self.block, STAGE_FILTERS[-1], self.blocks[-1]
+        )
 
     def get_config(self):
         return {

@@ -98,3 +98,15 @@ class CifarMobileNetV2(Backbone):
                 layers.append(ConvNorm(LAST_FILTERS, 1, activation="relu6"))
             stages.append(keras.Sequential(layers, name=f"stage{i + 1}"))
         return stages
+
+    def further_stage(self):
+        # Narrowed first: six times 1280 channels would outweigh the network.
+        width = STAGES[-1][-1][1]
+        return keras.Sequential(
+            [
+                ConvNorm(width, 1, activation=None),
+                InvertedResidual(width, width),
+                ConvNorm(LAST_FILTERS, 1, activation="relu6"),
+            ],
+            name="further_stage",
+        )

@@ -173,6 +173,18 @@ def check_blocks(block, blocks, stages):
         )
 
 
+def further_residual_stage(block, width, count, **options):
+    """Returns a stage of residual blocks that keeps size and channels.
+
+    Args:
+        block, options: As of `residual_stages`.
+        width: Filters of the stage before it.
+        count: Blocks.
+    """
+    layers = [BLOCKS[block](width, **options) for _ in range(count)]
+    return keras.Sequential(layers, name="further_stage")
+
+
 def residual_stages(block, channels, filters, blocks, **options):
     """Returns stages of residual blocks; all but the first halve the size.
 

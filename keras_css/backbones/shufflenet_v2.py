@@ -94,3 +94,11 @@ class CifarShuffleNetV2(Backbone):
                 layers.append(ConvNorm(LAST_FILTERS, 1))
             stages.append(keras.Sequential(layers, name=f"stage{i + 1}"))
         return stages
+
+    def further_stage(self):
+        width = STAGE_FILTERS[-1]
+        units = [ShuffleUnit(width) for _ in range(STAGE_BLOCKS[-1])]
+        return keras.Sequential(
+            [ConvNorm(width, 1), *units, ConvNorm(LAST_FILTERS, 1)],
+            name="further_stage",
+        )

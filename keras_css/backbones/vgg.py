@@ -51,5 +51,9 @@ class VGG(Backbone):
             stages.append(keras.Sequential(layers, name=f"stage{i + 1}"))
         return stages
 
+    def further_stage(self):
+        # The last one neither pools nor widens.
+        return self.stages()[-1]
+
     def get_config(self):
         return {"blocks": list(self.blocks), **super().get_config()}

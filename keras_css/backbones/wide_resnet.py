@@ -121,6 +121,13 @@ class WideResNet(Backbone):
             channels = filters
         return stages
 
+    def further_stage(self):
+        blocks = [
+            PreActivationBlock(self.feature_dim)
+            for _ in range((self.depth - 4) // 6)
+        ]
+        return keras.Sequential([*blocks, NormReLU()], name="further_stage")
+
     def get_config(self):
         return {
             "depth": self.depth,

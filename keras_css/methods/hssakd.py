@@ -4,6 +4,8 @@ Hierarchical Self-supervised Augmented Knowledge Distillation (Yang et al.
 2021, arXiv 2107.13715; online form: arXiv 2109.03075).
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -14,6 +16,7 @@ from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.networks.head import LinearHead
 from keras_css.supervision import branch_labels
+from keras_css.supervision.transformations.rotation import turned
 
 ROTATIONS = 4
 
@@ -24,43 +27,67 @@ class HSSAKD(Distillation):
 
     In training each image comes in 4 rotations. An auxiliary classifier
     predicts the joint label y * 4 + r of all of them, the network itself the
-    class of the unrotated ones:
+    class of the unrotated ones; peers teach each other on all rotations:
 
         L = sum over networks [CE(z) + sum_l CE(aux_l, joint label)]
-          + T^2 sum over pairs a != b [KL(z_b || z_a)
+          + T^2 sum over pairs a != b [KL(z_b || z_a), all rotations,
                                        + sum_l KL(aux_b,l || aux_a,l)]
 
-    divided, in larger cohorts than two, by the number of others. Targets are
-    detached. An auxiliary classifier is a copy of the stages that follow its
-    place (weights of its own), pooling and a linear layer; the stem has none.
-    In evaluation only unrotated images are looked at. The networks ship;
-    auxiliary classifiers never do.
+    divided, in larger cohorts than two, by the number of others; a network
+    alone has the first sum only. Targets are detached. An auxiliary classifier
+    is a copy of the stages that follow its place (weights of its own), pooling
+    and a linear layer; the one after the last stage has a further stage of
+    that kind (`Backbone.further_stage`), the stem has none. In evaluation only
+    unrotated images are looked at. The networks ship; auxiliary classifiers
+    never do.
+
+    With `aggregate_weight` (ours, after SLA, arXiv 1910.05872) each network is
+    taught by what all auxiliary classifiers of all networks say of an image:
+
+        + aggregate_weight T^2 KL(mean over networks, l and r of the class
+                                  columns of aux_l on turn r || z)
 
     Args:
         temperature: T.
         ramp_up_epochs: E of w(e), a weight of the divergences; 0 for 1.
+        aggregate_weight: Of the last term; 0 for none, as released.
+
+    Raises:
+        UserError: If an argument is out of range.
     """
 
-    minimum_networks = 2
-
-    def __init__(self, temperature=3.0, ramp_up_epochs=0, **kwargs):
+    def __init__(
+        self,
+        temperature=3.0,
+        ramp_up_epochs=0,
+        aggregate_weight=0.0,
+        **kwargs,
+    ):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
+        if not 0 <= aggregate_weight < math.inf:
+            raise UserError(
+                "aggregate_weight must be at least 0. "
+                f"Received: aggregate_weight={aggregate_weight}"
+            )
+        self.aggregate_weight = aggregate_weight
         self.auxiliaries = []
 
     def meet(self, networks):
         super().meet(networks)
         check_plain(self, networks, fewest=1, most=1)
-        backbones = [n.backbone for n in networks.values()]
-        counts = sorted({len(backbone.stages()) for backbone in backbones})
-        if len(counts) != 1:
+        counts = {
+            name: len(stages_of(network.backbone, name))
+            for name, network in networks.items()
+        }
+        if len(set(counts.values())) != 1:
             raise UserError(
                 "HSSAKD pairs the stages of the networks: all need as many, "
-                f"received {counts}."
+                f"received {sorted(set(counts.values()))}."
             )
         self.auxiliaries = [
-            auxiliary(backbone, place, ROTATIONS * self.num_classes)
-            for backbone in backbones
-            for place in range(1, counts[0])
+            auxiliary(network.backbone, place, ROTATIONS * self.num_classes)
+            for name, network in networks.items()
+            for place in range(1, counts[name])
         ]
 
     def begin(self, networks):
@@ -76,16 +103,19 @@ class HSSAKD(Distillation):
             if training:
                 images = rotated(images)
             maps = stage_outputs(network, images, training)
-            features = network.tails[0].layers[-1](maps[-1])
-            if training:
-                features = ops.split(features, ROTATIONS, axis=0)[0]
-            output = network.outputs_of([features])
+            output = network.outputs_of([network.tails[0].layers[-1](maps[-1])])
             joint = [
                 aux(feature_map, training=training)
                 for aux, feature_map in zip(own, maps[1:])
             ]
             joint = ops.cast(ops.stack(joint, -1), output["logits"].dtype)
-            outputs[name] = {**output, "auxiliary": joint}
+            further = {"turned": output["logits"], "auxiliary": joint}
+            if training:
+                output = {
+                    key: ops.split(value, ROTATIONS, axis=0)[0]
+                    for key, value in output.items()
+                }
+            outputs[name] = {**output, **further}
         return outputs
 
     def compute_losses(
@@ -104,23 +134,71 @@ class HSSAKD(Distillation):
             ce = self.supervised(z, labels, sample_weight)
             own = branch_labels(joint, aux, aux.shape[1])
             ce_aux = places * batch_mean(cross_entropy(aux, own), joint_weight)
+            terms |= {f"{name}/ce": ce, f"{name}/ce_auxiliary": ce_aux}
+            total = total + ce + ce_aux
             kd, kd_aux = [], []
             for peer, other in outputs.items():
                 if peer == name:
                     continue
-                kd.append(self.taught(other["logits"], z, sample_weight))
+                kd.append(
+                    self.taught(other["turned"], output["turned"], joint_weight)
+                )
                 kd_aux.append(
                     places * self.taught(other["auxiliary"], aux, joint_weight)
                 )
-            kd, kd_aux = sum(kd) / len(kd), sum(kd_aux) / len(kd_aux)
-            terms |= {
-                f"{name}/ce": ce,
-                f"{name}/ce_auxiliary": ce_aux,
-                f"{name}/kd": kd,
-                f"{name}/kd_auxiliary": kd_aux,
-            }
-            total = total + ce + ce_aux + weight * (kd + kd_aux)
+            if kd:
+                kd, kd_aux = sum(kd) / len(kd), sum(kd_aux) / len(kd_aux)
+                terms |= {f"{name}/kd": kd, f"{name}/kd_auxiliary": kd_aux}
+                total = total + weight * (kd + kd_aux)
+        if self.aggregate_weight:
+            everyone = aggregate_of_turns(
+                [output["auxiliary"] for output in outputs.values()],
+                turns,
+                self.num_classes,
+            )
+            for name, output in outputs.items():
+                kd = self.taught(everyone, output["logits"], sample_weight)
+                terms[f"{name}/kd_aggregate"] = kd
+                total = total + weight * self.aggregate_weight * kd
         return {**terms, "loss": total}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "aggregate_weight": self.aggregate_weight,
+        }
+
+
+def aggregate_of_turns(auxiliaries, turns, num_classes):
+    """Returns what auxiliary classifiers say of images, a mean, `(B, C)`.
+
+    Args:
+        auxiliaries: List of `(turns * B, 4 C, L)`, one a network.
+        turns: Rotations of each image, 4 or only the first.
+        num_classes: C.
+    """
+    said = []
+    for aux in auxiliaries:
+        mean = ops.mean(aux, axis=-1)
+        by_turn = ops.reshape(mean, (turns, -1, num_classes, ROTATIONS))
+        said += [by_turn[r, :, :, r] for r in range(turns)]
+    return sum(said) / len(said)
+
+
+def stages_of(backbone, name):
+    """Returns a backbone's stages.
+
+    Raises:
+        UserError: If it is a model that was cut, which has none.
+    """
+    try:
+        return backbone.stages()
+    except NotImplementedError:
+        raise UserError(
+            "HSSAKD needs backbones that are lists of stages, such as "
+            f"resnet20, received {type(backbone).__name__} in {name}: take "
+            "another backbone or method."
+        ) from None
 
 
 def check_square(image_shape):
@@ -138,8 +216,9 @@ def check_square(image_shape):
 
 def rotated(images):
     """Returns the images turned by 0, 90, 180 and 270 degrees, `(4 B, ...)`."""
-    turned = [ops.rot90(images, k, axes=(1, 2)) for k in range(ROTATIONS)]
-    return ops.concatenate(turned, axis=0)
+    return ops.concatenate(
+        [turned(images, quarters) for quarters in range(ROTATIONS)], axis=0
+    )
 
 
 def joint_labels(labels, turns, num_classes):
@@ -185,4 +264,7 @@ def auxiliary(backbone, place, columns):
     """
     pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
     rest = backbone.stages()[place + 1 :]
+    if not rest:
+        further = backbone.further_stage()
+        rest = [] if further is None else [further]
     return keras.Sequential([*rest, pool, LinearHead(columns)])

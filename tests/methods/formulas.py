@@ -121,12 +121,29 @@ def ffl(x, fixed, y, w, t):
     return total + sum(ce(own, y) + w * kd(target, own, t) for own in z)
 
 
-def hssakd(x, fixed, y, w, t):
+def hssakd(x, fixed, y, w, t, aggregate=0.0):
+    """Auxiliary outputs and those of turned images hold four turns of each."""
     joint = np.concatenate([y * 4 + r for r in range(4)])
+    names = [
+        name for name in ("network_a", "network_b") if f"{name}/logits" in x
+    ]
+    everyone = np.mean(
+        [
+            fixed[f"{name}/auxiliary"][len(y) * r : len(y) * (r + 1), r::4]
+            for name in names
+            for r in range(4)
+        ],
+        axis=(0, 3),
+    )
     total = 0.0
-    for own, other in (("network_a", "network_b"), ("network_b", "network_a")):
-        z, q = x[f"{own}/logits"][..., 0], fixed[f"{other}/logits"][..., 0]
-        total += ce(z, y) + w * kd(q, z, t)
+    for own, other in zip(names, names[::-1]):
+        z = x[f"{own}/logits"][..., 0]
+        total += ce(z, y) + w * aggregate * kd(everyone, z, t)
+        if own == other:
+            total += sum(ce(p, joint) for p in branches(x[f"{own}/auxiliary"]))
+            continue
+        z, q = x[f"{own}/turned"][..., 0], fixed[f"{other}/turned"][..., 0]
+        total += w * kd(q, z, t)
         pairs = zip(
             branches(x[f"{own}/auxiliary"]),
             branches(fixed[f"{other}/auxiliary"]),

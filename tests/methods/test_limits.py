@@ -8,8 +8,10 @@ import scipy.special
 import tiny
 from gradients import value_and_gradients
 
+from keras_css import MultiBranchNetwork
 from keras_css import OnlineDistiller
 from keras_css import UserError
+from keras_css.backbones import split_model
 from keras_css.methods import CLILR
 from keras_css.methods import FFL
 from keras_css.methods import HSSAKD
@@ -248,4 +250,45 @@ def test_hssakd_predicts_from_unrotated_images():
     )
     trained = distiller(x, training=True)["network_b"]
     assert tuple(trained["logits"].shape) == (len(x), 4, 1)
+    assert tuple(trained["turned"].shape) == (4 * len(x), 4, 1)
     assert trained["auxiliary"].shape[0] == 4 * len(x)
+
+
+def test_hssakd_alone_learns_what_its_classifiers_say_together():
+    """One network has no peer; its classifiers' mean may teach it."""
+    method = HSSAKD(aggregate_weight=1.0)
+    distiller = OnlineDistiller([plain()], method)
+    distiller.compile()
+    x, y = tiny.images(4)
+    logs = distiller.train_on_batch(x, y, return_dict=True)
+    assert {n for n in logs if "accuracy" not in n and "/" in n} == {
+        f"network_a/{term}" for term in ("ce", "ce_auxiliary", "kd_aggregate")
+    }
+    terms = [float(value) for name, value in logs.items() if "/" in name]
+    assert float(logs["loss"]) == pytest.approx(sum(terms[:3]), rel=1e-5)
+    assert type(method).from_config(method.get_config()).aggregate_weight == 1
+    with pytest.raises(UserError, match="aggregate_weight must be at least 0"):
+        HSSAKD(aggregate_weight=-1)
+
+
+@pytest.mark.once
+def test_hssakd_refuses_a_model_without_stages():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, name="first"),
+            keras.layers.Conv2D(4, 3),
+        ]
+    )
+    networks = [
+        MultiBranchNetwork(
+            split_model(model, at="first"),
+            4,
+            num_branches=1,
+            transformation="none",
+            joint_labels=False,
+        )
+        for _ in "ab"
+    ]
+    with pytest.raises(UserError, match=r"lists of stages.*network_a"):
+        OnlineDistiller(networks, HSSAKD())

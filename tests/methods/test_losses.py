@@ -33,7 +33,7 @@ class Case:
         shapes: Dict from `network/output` to a shape without the batch.
         formula: One of `formulas`.
         detached: Names of outputs that no gradient reaches.
-        turns: How many rotations of each image the auxiliary outputs hold.
+        turns: How many rotations of each image outputs `of_turns` hold.
         begin: Optional function that sets the method's state once it has met
             its cohort.
     """
@@ -48,7 +48,7 @@ class Case:
         rng = np.random.default_rng(seed)
         return {
             name: rng.normal(
-                0, 2, (B * (self.turns if "auxiliary" in name else 1), *shape)
+                0, 2, (B * (self.turns if of_turns(name) else 1), *shape)
             ).astype("float32")
             for name, shape in self.shapes.items()
         }
@@ -65,6 +65,11 @@ class Case:
         if self.begin:
             self.begin(self.method)
         return distiller
+
+
+def of_turns(name):
+    """Returns whether an output holds several rotations of each image."""
+    return name.endswith(("/auxiliary", "/turned"))
 
 
 def nested(leaves):
@@ -157,8 +162,21 @@ CASES = {
     ),
     "hssakd": lambda: Case(
         HSSAKD(**RAMP),
-        two(logits=(C, 1), auxiliary=(4 * C, 2)),
+        two(logits=(C, 1), turned=(C, 1), auxiliary=(4 * C, 2)),
         formulas.hssakd,
+        turns=4,
+    ),
+    "hssakd with aggregate": lambda: Case(
+        HSSAKD(**RAMP, aggregate_weight=0.7),
+        two(logits=(C, 1), turned=(C, 1), auxiliary=(4 * C, 2)),
+        functools.partial(formulas.hssakd, aggregate=0.7),
+        turns=4,
+    ),
+    "hssakd alone": lambda: Case(
+        HSSAKD(**RAMP),
+        one(logits=(C, 1), turned=(C, 1), auxiliary=(4 * C, 2)),
+        formulas.hssakd,
+        detached=("network_a/turned",),
         turns=4,
     ),
     "css main": lambda: Case(
@@ -221,7 +239,13 @@ def test_loss_and_gradients(name):
             ), (key, place)
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if "css" not in n])
+# What an aggregate or nobody teaches is no matter of equal peers.
+OTHERS = ("hssakd with aggregate", "hssakd alone")
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in CASES if "css" not in n and n not in OTHERS]
+)
 def test_equal_peers_have_nothing_to_teach(name):
     """Distillation terms are zero up to float32 rounding, 1e-5."""
     case = CASES[name]()
@@ -230,7 +254,7 @@ def test_equal_peers_have_nothing_to_teach(name):
     row = rng.normal(0, 2, (B * case.turns, 4 * C, 1)).astype("float32")
     leaves = {}
     for key, shape in case.shapes.items():
-        same = row[:, : shape[0]] if "auxiliary" in key else row[:B, : shape[0]]
+        same = row[:, : shape[0]] if of_turns(key) else row[:B, : shape[0]]
         same = same if len(shape) == 2 else same[..., 0]
         leaves[key] = np.broadcast_to(same, (len(same), *shape)).copy()
     if isinstance(case.method, OKDDip):
@@ -275,9 +299,7 @@ def test_samples_without_weight_do_not_count():
         )
         turns = np.arange(case.turns)[:, None] * B
         rows = (turns + np.arange(2)).ravel()
-        part = {
-            n: v[rows] if "auxiliary" in n else v[:2] for n, v in leaves.items()
-        }
+        part = {n: v[rows] if of_turns(n) else v[:2] for n, v in leaves.items()}
         half = case.method.compute_losses(
             nested(part), labels[:2], epoch=EPOCH, training=True
         )

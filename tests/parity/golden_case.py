@@ -6,10 +6,12 @@ from torch_names import from_torch
 from torch_names import linear
 from torch_names import named_weights
 from torch_names import norm
+from torch_names import stage_weights
 
 import keras_css
 from keras_css.backbones import CifarResNet
 from keras_css.methods import CSS
+from keras_css.methods import HSSAKD
 from keras_css.methods import ONE
 from keras_css.methods import OKDDip
 
@@ -233,4 +235,100 @@ class ONECase(GoldenCase):
         return {"branches": output["logits"], "teacher": output["teacher"]}
 
 
-CASES = {"css": CSSCase, "okddip": OKDDipCase, "one": ONECase}
+class HSSAKDCase(GoldenCase):
+    """Two plain networks and their auxiliary classifiers."""
+
+    sides = {"a": "network_a", "b": "network_b"}
+    turns = 4
+
+    def __init__(self, values):
+        # The file has a number for each place, we have their sum.
+        sums = {
+            f"{key}_sum": value.sum()
+            for key, value in values.items()
+            if "_aux_" in key and key.startswith("step") and value.ndim == 1
+        }
+        super().__init__({**values, **sums})
+
+    @property
+    def terms(self):
+        return {
+            f"{name}/{ours}": f"{theirs.format(side)}"
+            for side, name in self.sides.items()
+            for ours, theirs in (
+                ("ce", "ce_{}"),
+                ("ce_auxiliary", "ce_aux_{}_sum"),
+                ("kd", "kd_{}"),
+                ("kd_auxiliary", "kd_aux_{}_sum"),
+            )
+        }
+
+    def method(self):
+        return HSSAKD(temperature=float(self.values["config/temperature"]))
+
+    def branches(self):
+        return 1
+
+    def named_weights(self, side):
+        found = {}
+        for name, variable in super().named_weights(side).items():
+            name = name.replace("layer3_0", "layer3")
+            name = name.replace("classifier3_0", "fc")
+            found[f"backbone.{name}"] = variable
+        auxiliaries = self.distiller.method.auxiliaries
+        count = len(auxiliaries) // len(self.sides)
+        first = count * list(self.sides).index(side)
+        own = auxiliaries[first : first + count]
+        for place, classifier in enumerate(own, 1):
+            *stages, _, head = classifier.layers
+            prefix = "auxiliary_classifier"
+            for i, stage in enumerate(stages):
+                name = f"{prefix}.block_extractor{place}.{i}"
+                found.update(stage_weights(name, stage))
+            found.update(linear(f"{prefix}.fc{place}", head))
+        return found
+
+    def outputs(self, images, training=False):
+        """Of all four turns, which inference looks at one by one."""
+        if training:
+            return super().outputs(images, training)
+        by_turn = [
+            GoldenCase.outputs(self, np.rot90(images, r, (1, 2)).copy())
+            for r in range(self.turns)
+        ]
+        return {
+            name: np.concatenate([turn[name] for turn in by_turn], axis=-2)
+            for name in by_turn[0]
+        }
+
+    def named_outputs(self, outputs):
+        found = {}
+        for side, name in self.sides.items():
+            # Ours are turn by turn, theirs image by image.
+            turned = outputs[name]["turned"][:, :, 0]
+            auxiliary = keras.ops.transpose(
+                outputs[name]["auxiliary"], (2, 0, 1)
+            )
+            images = self.images.shape[1]
+            by_turn = keras.ops.reshape(turned, (-1, images, self.num_classes))
+            found[f"logits_{side}"] = keras.ops.transpose(by_turn, (1, 0, 2))
+            places, columns = auxiliary.shape[0], auxiliary.shape[2]
+            by_turn = keras.ops.reshape(
+                auxiliary, (places, -1, images, columns)
+            )
+            found[f"aux_{side}"] = keras.ops.transpose(by_turn, (0, 2, 1, 3))
+        return found
+
+
+class HSSAKDAlone(HSSAKDCase):
+    """The first of the two networks, without a peer."""
+
+    sides = {"a": "network_a"}
+
+
+CASES = {
+    "css": CSSCase,
+    "hssakd": HSSAKDCase,
+    "okddip": OKDDipCase,
+    "one": ONECase,
+}

@@ -20,6 +20,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+from golden_case import HSSAKDAlone
 from golden_case import golden_case
 from torch_names import to_torch
 
@@ -169,7 +170,28 @@ def test_weights_and_outputs_after_the_steps(case):
             value = to_torch(keras.ops.convert_to_numpy(variable))
             error = probe_error(value, expected[name])
             assert error <= WEIGHTS, (side, name)
-    for name, value in case.outputs(case.images[0]).items():
+    found = case.outputs(case.images[0])
+    final = case.group("final/")
+    assert final.keys() & found.keys()
+    for name in final.keys() & found.keys():
         np.testing.assert_allclose(
-            value, case.values[f"final/{name}"], atol=LOGITS, err_msg=name
+            found[name], final[name], atol=LOGITS, err_msg=name
         )
+
+
+def test_one_network_of_hssakd_without_a_peer():
+    with np.load(FOLDER / "hssakd_basic.npz", allow_pickle=False) as file:
+        case = HSSAKDAlone({key: file[key] for key in file.files})
+    logs = case.distiller.train_on_batch(
+        case.images[0], case.labels[0], return_dict=True
+    )
+    expected = case.group("alone/step0/")
+    assert float(logs["loss"]) == pytest.approx(
+        float(expected["loss"]), rel=LOSSES
+    )
+    gradients = {
+        name: probe_error(value, expected[f"grad/a/{name}"])
+        for (_, name), value in first_gradients(case).items()
+    }
+    assert len(gradients) == len(expected) - 1
+    assert max(gradients.values()) <= (GRADIENTS if EXACT else FLIPPED_RELU)

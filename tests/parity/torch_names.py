@@ -15,9 +15,9 @@ def named_weights(network):
     stem, *stages = network.trunk.layers
     found = {"conv1.weight": stem.conv1.kernel, **norm("bn1", stem.bn1)}
     for i, stage in enumerate(stages):
-        found.update(_stage(f"layer{i + 1}", stage))
+        found.update(stage_weights(f"layer{i + 1}", stage))
     for i, (tail, head) in enumerate(zip(network.tails, network.heads)):
-        found.update(_stage(f"layer3_{i}", tail.layers[0]))
+        found.update(stage_weights(f"layer3_{i}", tail.layers[0]))
         found.update(linear(f"classifier3_{i}", head))
     return found
 
@@ -34,7 +34,8 @@ def from_torch(value):
     return value.transpose({4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[value.ndim])
 
 
-def _stage(prefix, stage):
+def stage_weights(prefix, stage):
+    """Returns the weights of a stage of residual blocks likewise."""
     found = {}
     for j, block in enumerate(stage.layers):
         name = f"{prefix}.{j}"
