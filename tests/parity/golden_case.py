@@ -29,11 +29,14 @@ class GoldenCase:
 
     Attributes:
         sides: Dict from a side in the file to the network's name.
+        final_logits: Tolerance of outputs after the steps.
         terms: Dict from a loss term of ours to the file's.
     """
 
     sides = {"a": "network_a"}
     terms = {}
+    # Of outputs after the steps, in float32.
+    final_logits = 1e-4
 
     def __init__(self, values):
         self.values = values
@@ -236,8 +239,13 @@ class ONECase(GoldenCase):
 
 
 class HSSAKDCase(GoldenCase):
-    """Two plain networks and their auxiliary classifiers."""
+    """Two plain networks and their auxiliary classifiers.
 
+    A ReLU of its second step falls on the other side in float32: the outputs
+    after it differ by up to 7e-4, in float64 by less than 1e-5.
+    """
+
+    final_logits = 1e-3
     sides = {"a": "network_a", "b": "network_b"}
     turns = 4
 
