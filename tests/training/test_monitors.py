@@ -27,7 +27,7 @@ def test_names_of_what_evaluate_returns():
 def test_an_accuracy_goes_up(tmp_path):
     """The last of three epochs is the worst: it is not what is kept."""
     distiller = tiny.cohort()
-    x, y = tiny.images(8)
+    x, _ = tiny.images(8)
     distiller.build((None, *x.shape[1:]))
     saved = tmp_path / "best.keras"
     monitors = [
