@@ -222,7 +222,8 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
 
         The progress line shows the loss and the accuracies of the ensemble,
         each network and each branch; the returned history holds every term
-        and every student.
+        and every student. Labels are integers `(N,)` or `(N, 1)`, or a share
+        of each class `(N, C)`: one-hot or soft.
 
         Raises:
             UserError: If images or labels do not fit, or a loss term becomes

@@ -205,7 +205,9 @@ def _kind_and_name(dtype):
     if dtype == "string":
         return "U", "string"
     try:
-        return np.dtype(dtype).kind, np.dtype(dtype).name
+        known = np.dtype(dtype)
     except TypeError:
-        # bfloat16 and the like.
         return "f", str(dtype)
+    # NumPy does not know bfloat16 and the like as floats.
+    kind = "f" if "float" in known.name else known.kind
+    return kind, known.name

@@ -2,6 +2,8 @@
 
 import re
 
+import keras
+
 # Words in the names of loss terms; a score has no better or worse.
 LOSS_WORDS = {"loss", "ce", "kd"}
 
@@ -12,11 +14,12 @@ def direct(callbacks):
     Keras looks into the metrics given to `compile`, of which there are none.
 
     Args:
-        callbacks: List of callbacks, also of lists of them. Those that monitor
+        callbacks: List of callbacks, also `CallbackList`s. Those that monitor
             an accuracy get `mode="max"`, a loss term `mode="min"`.
     """
     for callback in callbacks:
-        direct(getattr(callback, "callbacks", None) or [])
+        if isinstance(callback, keras.callbacks.CallbackList):
+            direct(callback.callbacks)
         name = getattr(callback, "monitor", None)
         if getattr(callback, "mode", None) != "auto" or name is None:
             continue
