@@ -2,6 +2,7 @@
 
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
+from keras_css_runtime.text import composed
 
 ADVICE = "One of your own is added first, in commands by --extension FILE.py."
 
@@ -16,10 +17,10 @@ class Registry:
 
     def __init__(self, kind, entries):
         self.kind = kind
-        self._entries = dict(entries)
+        self._entries = {composed(k): entry for k, entry in entries.items()}
 
     def __contains__(self, name):
-        return name in self._entries
+        return composed(name) in self._entries
 
     def names(self):
         """Returns the known names in the order they were entered."""
@@ -31,6 +32,7 @@ class Registry:
         Raises:
             UserError: If the name is taken.
         """
+        name = composed(name)
         if name in self._entries:
             raise UserError(
                 f"A {self.kind} must have a name of its own, and '{name}' is "
@@ -44,6 +46,7 @@ class Registry:
         Raises:
             UserError: If the name is unknown; the nearest ones are shown.
         """
+        name = composed(name)
         if name not in self._entries:
             raise unknown_name(self.kind, name, self._entries, ADVICE)
         return self._entries[name]

@@ -2,6 +2,8 @@
 
 import difflib
 
+from keras_css_runtime.text import composed
+
 # A line with more names than these would hide the nearest ones.
 MOST_LISTED = 40
 # What a user gave may be as long as a file; a line of an error is not.
@@ -85,11 +87,11 @@ def unknown_name(kind, name, known, advice=""):
     Returns:
         A `UserError` that shows the nearest known names first.
     """
-    known = list(known)
+    name, known = composed(str(name)), composed(list(known))
     listed = ", ".join(known[:MOST_LISTED]) or "none"
     if len(known) > MOST_LISTED:
         listed += f" and {len(known) - MOST_LISTED} more"
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return UserError(
         f"Unknown {kind} '{name}': {hint}Known: {listed}."

@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
+from keras_css_runtime.text import composed
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -129,7 +130,8 @@ class OnnxFile:
         meta = self._said(self.session.get_modelmeta)
         stored = self._said(lambda: meta.custom_metadata_map)
         found = {name: _parse(text) for name, text in stored.items()}
-        names, shape = found.get("class_names"), found.get("image_shape")
+        found["class_names"] = composed(found.get("class_names"))
+        names, shape = found["class_names"], found.get("image_shape")
         outputs = self._said(self.session.get_outputs)
         ends = self._said(lambda: outputs[0].shape) if outputs else None
         classes = ends[-1] if ends else None

@@ -19,6 +19,7 @@ from keras_css_runtime.shapes import CELL
 from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import is_result
 from keras_css_runtime.shapes import read_object
+from keras_css_runtime.text import composed
 
 # Settings of a run that a method of a comparison may have for itself.
 OF_NETWORKS = ("branches", "transformation", "joint_labels")
@@ -99,7 +100,7 @@ def make_cells(out_dir, datasets, methods, seeds):
     for kind, names in (("data sets", datasets), ("methods", methods)):
         places = {}
         for name in names:
-            other = places.setdefault(_safe(name).lower(), name)
+            other = places.setdefault(_safe(composed(name)).lower(), name)
             if other != name:
                 raise UserError(
                     f"The {kind} of a comparison must have names that differ "

@@ -4,6 +4,7 @@ from keras_css.comparison.cell import OF_NETWORKS
 from keras_css.errors import UserError
 from keras_css.runs.config import RunConfig
 from keras_css_runtime.shapes import MACHINE
+from keras_css_runtime.text import composed
 
 OF_DATA = (
     *("image_shape", "training_images", "validation_images", "test_images"),
@@ -62,9 +63,16 @@ def _check_same_images(configs):
     first = {}
     for cell, stored in configs.items():
         other = first.setdefault((cell.dataset, cell.seed), cell)
-        if configs[other]["data"] != stored["data"]:
+        if not _same(configs[other]["data"], stored["data"]):
             raise UserError(
                 f"All methods must see the same images, but those of "
                 f"'{cell.title}' are others than those of '{other.title}': "
                 "they changed in between; begin a new --out_dir."
             )
+
+
+def _same(data, others):
+    """Says whether two tables are equal, however their names are written."""
+    return data.keys() == others.keys() and all(
+        composed(data[name]) == composed(others[name]) for name in data
+    )

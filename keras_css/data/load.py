@@ -103,7 +103,7 @@ def load(request, say=print):
             f"{found.ignored} files are ignored: no picture's ending, or not "
             "in a class folder"
         )
-    notes += _official(entry, found)
+    notes += [*found.notes, *_official(entry, found)]
     for line in notes:
         say(one_line(line))
     return Dataset(

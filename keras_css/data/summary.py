@@ -42,6 +42,7 @@ def summary_lines(request, say=print):
     for word in ("licence", "citation", "source"):
         if getattr(entry, word):
             lines.append(f"{word}: {getattr(entry, word)}")
+    lines += found.notes
     lines += _counts(entry, found.class_names, parts)
     for part, split in parts.items():
         lines += _sizes(part, split.images)

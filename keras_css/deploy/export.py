@@ -19,6 +19,7 @@ from keras_css.runs.folder import write_together
 from keras_css.students.preprocessing import describe_preprocessing
 from keras_css.version import __version__
 from keras_css_runtime.softmax import softmax
+from keras_css_runtime.text import composed
 
 RANDOM_IMAGES = 32
 LICENCE = (
@@ -208,7 +209,7 @@ def check_target(path):
 def _class_names(student, names):
     classes = student.outputs[0].shape[-1]
     names = [str(i) for i in range(classes)] if names is None else names
-    names = [str(name) for name in names]
+    names = [composed(str(name)) for name in names]
     if len(names) != classes or len(set(names)) != classes:
         raise UserError(
             f"class_names must be {classes} different names, one a class of "

@@ -47,6 +47,7 @@ from keras_css.training.steps_per_call import decide_steps_per_call
 from keras_css.version import __version__
 from keras_css_runtime.environment import describe_machine
 from keras_css_runtime.environment import installed_versions
+from keras_css_runtime.text import composed
 
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
 
@@ -258,7 +259,7 @@ def check_same_data(stored, dataset):
     """
     found = describe_data(dataset)
     for name, value in stored["data"].items():
-        if found.get(name) != value:
+        if found.get(name) != composed(value):
             raise UserError(
                 f"The data must be those of the run, whose {name} was "
                 f"{value}, received {found.get(name)}: check --data_dir."

@@ -1,11 +1,13 @@
 """Class folders: `train/ val/ test/`, or the classes themselves."""
 
+import collections
 import os
 import pathlib
 
 from keras_css.data.layouts.found import Listing
 from keras_css.errors import UserError
 from keras_css_runtime.pictures import ENDINGS
+from keras_css_runtime.text import composed
 
 NAMES = {
     "train": ("train", "training"),
@@ -55,7 +57,7 @@ def read(root):
             f"{', '.join(f.name for f in parts.values())} and {others} more: "
             "move them elsewhere."
         )
-    classes = [folder.name for folder in _folders(parts["train"])]
+    classes = sorted({composed(f.name) for f in _folders(parts["train"])})
     if len(set(map(str.lower, classes))) < 2:
         raise UserError(
             f"'{parts['train']}' must hold a folder for each of at least two "
@@ -64,14 +66,16 @@ def read(root):
     listing = Listing(root)
     ignored = 0 if parts["train"] == root else _loose(root)
     for part, folder in parts.items():
+        listing.notes += _twice(folder)
         ignored += _loose(folder)
         for class_folder in _folders(folder):
-            if class_folder.name not in classes:
+            name = composed(class_folder.name)
+            if name not in classes:
                 raise UserError(
                     f"'{class_folder}' must be a class of the training images, "
                     f"{_some(classes)}, but is none of them."
                 )
-            label = classes.index(class_folder.name)
+            label = classes.index(name)
             if not listing.holds(class_folder):
                 continue
             pictures, others = _pictures(class_folder, listing)
@@ -92,6 +96,19 @@ def read(root):
         else (f"class folders in {', '.join(names)} of {root}")
     )
     return listing.found(where, classes, ignored)
+
+
+def _twice(folder):
+    """Returns a line for each class of several folders: their names differ
+    only in how Unicode writes them.
+    """
+    names = collections.Counter(composed(f.name) for f in _folders(folder))
+    return [
+        f"{count} folders of '{folder}' are called '{name}', in different "
+        "forms of Unicode: they are one class"
+        for name, count in names.items()
+        if count > 1
+    ]
 
 
 def _loose(folder):

@@ -7,6 +7,7 @@ from keras_css.data.layouts.class_folders import NAMES
 from keras_css.data.layouts.found import Listing
 from keras_css.data.layouts.found import read_text
 from keras_css.errors import UserError
+from keras_css_runtime.text import composed
 
 PART_OF = {name: part for part, names in NAMES.items() for name in names}
 
@@ -18,6 +19,8 @@ def matches(path):
 
 def read(path):
     """Reads the list; classes are the labels of the training rows, sorted.
+
+    Labels that differ only in how Unicode writes them are one.
 
     Raises:
         UserError: If a row does not fit; the line is named.
@@ -48,7 +51,8 @@ def read(path):
             raise _error(path, number, "a split train, val or test", part)
         if not entry["path"] or not entry["label"]:
             raise _error(path, number, "a path and a label", "an empty one")
-        entries.append((number, PART_OF[part], entry["path"], entry["label"]))
+        label = composed(entry["label"])
+        entries.append((number, PART_OF[part], entry["path"], label))
     classes = sorted({row[3] for row in entries if row[1] == "train"})
     if len(classes) < 2:
         raise UserError(

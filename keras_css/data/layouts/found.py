@@ -1,6 +1,7 @@
 """What a reader of a layout finds, before anything is decoded."""
 
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from keras_css.data.dataset import Split
 from keras_css.data.pictures import Pictures
 from keras_css.errors import UserError
+from keras_css_runtime.text import composed
 
 PARTS = ("train", "validation", "test")
 
@@ -18,12 +20,13 @@ class Found:
 
     Attributes:
         where: Words for the log line: which layout, and its place.
-        class_names: Tuple of C names.
+        class_names: Tuple of C names, composed Unicode whatever was given.
         parts: Dict from `"train"` and, where there are such, `"validation"`
             and `"test"` to a `Split`.
         ignored: Number of files that are no pictures by their ending.
         layout: Name of the set whose tree this is, or "".
         faults: List of lines about pictures that must not be read.
+        notes: List of lines on how the data were understood.
     """
 
     where: str
@@ -32,6 +35,10 @@ class Found:
     ignored: int = 0
     faults: tuple = ()
     layout: str = ""
+    notes: tuple = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "class_names", composed(self.class_names))
 
 
 class Listing:
@@ -46,7 +53,9 @@ class Listing:
         self.root = pathlib.Path(root)
         self._inside = self.root.resolve()
         self.faults = []
+        self.notes = []
         self._rows = {part: [] for part in PARTS}
+        self._children = {}
 
     def holds(self, folder):
         """Says whether a folder lies within; one that does not is a fault."""
@@ -67,6 +76,9 @@ class Listing:
     def add(self, part, path, label, box=None):
         """Adds one picture; one that cannot be used becomes a fault."""
         resolved = _resolved(path)
+        if resolved is not None and not resolved.exists():
+            path = self._as_on_disk(path)
+            resolved = _resolved(path)
         if resolved is None:
             self.faults.append(
                 f"'{path}' must be a picture, but leads nowhere."
@@ -81,6 +93,27 @@ class Listing:
             self.faults.append(f"'{path}' must be a picture, but {state}.")
         else:
             self._rows[part].append((str(path), label, box))
+
+    def _as_on_disk(self, path):
+        """Returns a path whose names are written as those on disk.
+
+        A list may write an é as one character and the disk as two.
+        """
+        if str(path).isascii() or not path.is_relative_to(self.root):
+            return path
+        place = self.root
+        for name in path.relative_to(self.root).parts:
+            if not (place / name).exists():
+                name = self._names_in(place).get(composed(name), name)
+            place = place / name
+        return place
+
+    def _names_in(self, folder):
+        """Returns a dict from the composed names in a folder to their own."""
+        if folder not in self._children:
+            found = os.listdir(folder) if folder.is_dir() else []
+            self._children[folder] = {composed(name): name for name in found}
+        return self._children[folder]
 
     def found(self, where, class_names, ignored=0, layout=""):
         """Returns the `Found` of all pictures added."""
@@ -103,6 +136,7 @@ class Listing:
         return Found(
             *(where, tuple(class_names), parts, ignored, tuple(self.faults)),
             layout=layout,
+            notes=tuple(self.notes),
         )
 
 

@@ -1,0 +1,25 @@
+"""Text that people typed, in the one form in which it is compared."""
+
+import unicodedata
+
+
+def composed(value):
+    """Returns text in Unicode's composed form (NFC).
+
+    An é is one character or two, depending on the system that wrote it; both
+    look the same and mean the same. Paths are not text: they stay as they are
+    on disk.
+
+    Args:
+        value: A text; a list or tuple, whose texts are composed; or anything
+            else, which is returned as it is.
+    """
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_composed, value))
+    return _composed(value)
+
+
+def _composed(value):
+    if not isinstance(value, str):
+        return value
+    return unicodedata.normalize("NFC", value)
