@@ -7,8 +7,9 @@ seeds or data sets may be named later; what is then not named is that of the
 calls before. The recipe stays, and its flags are given each time.
 
 --dataset may be a list here, and a set's own place may follow its name as
-name=path. A method is a name, or name:option=value+option=value. All networks
-of all methods have one backbone, --network_a or the data set's; each method has
+name=path. A method is a name, or name:option=value+option=value, where an
+option is one of the method or a setting of how it trains, such as cutmix=1 or
+weight_decay=0.005. All networks of all methods have one backbone, --network_a or the data set's; each method has
 as many of them, and as many branches, as it has by default. (With --network_b
 and further ones, a cohort takes the backbones in turn.)
 
@@ -158,16 +159,20 @@ def _training(cell, backend):
     command += extension_flags.extension_arguments()
     if cell.begun:
         return command
-    method, options = split_method(cell.method)
+    method, options, own = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
     named = [FLAGS[name].value for name in recipe_flags.NETWORKS]
     networks = cohort_of(cell, named)
+    keys = {setting.partition("=")[0] for setting in own}
+    # Of a flag that is given twice the last one holds, but these are two.
+    length = {"epochs", "steps"} if keys & {"epochs", "steps"} else set()
     given = [
         FLAGS[name].serialize()
         for name in recipe_flags.NAMES
-        if name not in ("dataset", *networks) and FLAGS[name].present
+        if name not in {"dataset", *networks, *length} and FLAGS[name].present
     ]
     given += [f"--{key}={name}" for key, name in networks.items()]
+    given += [f"--{setting}" for setting in own]
     return [
         *command,
         *given,

@@ -13,7 +13,8 @@ OWN_NAMES = (
     *NETWORKS,
     *(*WEIGHTS, "freeze", "pretrained_rate"),
     *("branches", "transformation", "joint_labels"),
-    *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay"),
+    *("epochs", "steps", "batch_size"),
+    *("learning_rate", "momentum", "weight_decay"),
     *("warmup_epochs", "lr_milestones", "precision"),
 )
 NAMES = (*OWN_NAMES, *data_flags.NAMES, *augmentation_flags.NAMES)
@@ -80,6 +81,12 @@ flags.DEFINE_bool(
     "joint_labels", None, "Whether heads predict class x transformation."
 )
 flags.DEFINE_integer("epochs", None, "Epochs of the whole run.")
+flags.DEFINE_integer(
+    "steps",
+    None,
+    "Steps of the whole run instead of --epochs, rounded up to whole epochs: "
+    "small sets need as many steps as large ones.",
+)
 flags.DEFINE_integer("batch_size", None, "Images a step.")
 flags.DEFINE_float("learning_rate", None, "Full learning rate of SGD.")
 flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.")
@@ -117,6 +124,8 @@ def settings():
     if FLAGS.lr_milestones is not None:
         found["lr_milestones"] = milestones(FLAGS.lr_milestones)
     for name, value in recipe().items():
+        if name == "epochs" and FLAGS["steps"].present:
+            continue
         if name in found and not FLAGS[name].present:
             found[name] = value
     return found

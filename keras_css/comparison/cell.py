@@ -11,8 +11,11 @@ from keras_css.errors import UserError
 from keras_css.methods import METHODS
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import NETWORKS
+from keras_css.runs.config import OF_ONE_METHOD
 from keras_css.runs.config import RunConfig
+from keras_css.runs.config import has_option
 from keras_css.runs.config import parse_method_options
+from keras_css.runs.config import parse_settings
 from keras_css.runs.folder import RunFolder
 from keras_css.training import OnlineDistiller
 from keras_css_runtime.shapes import CELL
@@ -118,11 +121,11 @@ def check_cell(cell, recipe):
         cell: A `Cell`.
         recipe: Dict of the other settings of `RunConfig`.
     """
-    name, options, method = _method_of(cell)
+    name, options, settings, method = _method_of(cell)
     dataset, data_dir = split_dataset(cell.dataset)
     config = RunConfig(
         **{
-            **recipe,
+            **with_settings(recipe, settings),
             **({"data_dir": data_dir} if data_dir else {}),
             **cohort_of(cell, [recipe.get(key) for key in NETWORKS]),
         },
@@ -148,25 +151,45 @@ def cohort_of(cell, named):
             cohort takes them in turn. Without any the first one of the data
             set's recipe.
     """
-    size = _method_of(cell)[2].cohort_size
+    _, _, settings, method = _method_of(cell)
     named = [name for name in named if name and name != "none"]
     entry = get_entry(split_dataset(cell.dataset)[0])
     turns = itertools.cycle(named or [entry.recipe.network_a])
+    size = method.cohort_size
     chosen = [*itertools.islice(turns, size), *["none"] * len(NETWORKS)]
-    return dict(zip(NETWORKS, chosen))
+    own = {key: settings[key] for key in NETWORKS if key in settings}
+    return {**dict(zip(NETWORKS, chosen)), **own}
 
 
 def _method_of(cell):
-    """Returns the name of a cell's method, its options and a new one of it."""
-    name, assignments = split_method(cell.method)
+    """Returns a cell's method by name, options, settings, and a new one."""
+    name, assignments, settings = split_method(cell.method)
     options = parse_method_options(name, assignments)
-    return name, options, METHODS.get(name)(**options)
+    settings = parse_settings(settings)
+    return name, options, settings, METHODS.get(name)(**options)
 
 
 def split_method(text):
-    """Returns name and `name=value` texts of `name:name=value+name=value`."""
-    name, colon, options = text.partition(":")
-    return name, options.split("+") if colon else []
+    """Returns name, options and settings of `name:name=value+name=value`.
+
+    Both are lists of `name=value` texts. What the method has as an argument
+    is an option; another name of `OF_ONE_METHOD` is a setting of the run.
+    """
+    name, colon, rest = text.partition(":")
+    options, settings = [], []
+    for assignment in rest.split("+") if colon else []:
+        key = assignment.partition("=")[0]
+        is_setting = key in OF_ONE_METHOD and not has_option(name, key)
+        (settings if is_setting else options).append(assignment)
+    return name, options, settings
+
+
+def with_settings(recipe, settings):
+    """Returns a comparison's recipe with what one method has of its own."""
+    length = {"epochs", "steps"}
+    if length & set(settings):
+        recipe = {k: v for k, v in recipe.items() if k not in length}
+    return {**recipe, **settings}
 
 
 def split_dataset(text):

@@ -8,6 +8,7 @@ import keras
 
 from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import make_cells
+from keras_css.comparison.differences import differences
 from keras_css.comparison.facts import gather_facts
 from keras_css.comparison.figure import draw_comparison
 from keras_css.comparison.folder import complete_grid
@@ -98,6 +99,11 @@ def write_tables(out_dir, cells, named, jobs):
         **facts,
         "missing": [cell.title for cell in missing],
         "summary": [row.to_json() for row in summary],
+        "differences": [
+            difference.to_json()
+            for part in ("validation", "test")
+            for difference in differences(summary, part)
+        ],
         "rows": [row.to_json() for row in rows],
     }
     contents = {

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import math
 import types
 import typing
 
@@ -49,6 +50,7 @@ class RunConfig(DataRequest):
         transformation: A name of `TRANSFORMATIONS`.
         joint_labels: Whether heads have class x transformation columns.
         epochs: Epochs of the whole run.
+        steps: Steps of the whole run instead, rounded up to whole epochs.
         batch_size: Images a step.
         learning_rate: Full rate of SGD.
         momentum: Of SGD.
@@ -90,6 +92,7 @@ class RunConfig(DataRequest):
     transformation: str | None = None
     joint_labels: bool | None = None
     epochs: int | None = None
+    steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     momentum: float = 0.9
@@ -120,6 +123,7 @@ class RunConfig(DataRequest):
         for key, low in (
             ("branches", 1),
             ("epochs", 1),
+            ("steps", 1),
             ("batch_size", 1),
             ("warmup_epochs", 0),
             ("crop_padding", 0),
@@ -132,6 +136,11 @@ class RunConfig(DataRequest):
                     f"--{key} must be a whole number from {low} to below "
                     f"{2**31 - 1}, received {value}."
                 )
+        if self.epochs is not None and self.steps is not None:
+            raise UserError(
+                f"--steps {self.steps} stands instead of --epochs, received "
+                f"--epochs {self.epochs}, too: leave one of them out."
+            )
         if self.branches is not None and self.branches > MOST_BRANCHES:
             raise UserError(
                 f"--branches must be at most {MOST_BRANCHES}, received "
@@ -205,13 +214,14 @@ class RunConfig(DataRequest):
             dataset: The `Dataset`, whose recipe has the settings that suit it.
         """
         recipe = dataset.recipe
-        epochs = self.epochs or recipe.epochs
+        epochs = self._epochs_on(dataset)
         make = METHODS.get(self.method)
         options = {**make.run_options(epochs), **self.method_options}
         method = make(**options)
         network = self.network_settings(method)
         defaults = {
             **dataclasses.asdict(recipe),
+            "epochs": epochs,
             **self._other_networks(recipe, method.cohort_size),
             "image_size": dataset.image_shape[:2],
             "branches": network["num_branches"],
@@ -230,7 +240,16 @@ class RunConfig(DataRequest):
             for key, value in defaults.items()
             if getattr(self, key) is None
         }
-        return dataclasses.replace(self, **missing, method_options=options)
+        return dataclasses.replace(
+            self, **{**missing, "steps": None}, method_options=options
+        )
+
+    def _epochs_on(self, dataset):
+        """Returns the epochs of a run on a data set."""
+        if self.steps is None:
+            return self.epochs or dataset.recipe.epochs
+        size = self.batch_size or dataset.recipe.batch_size
+        return math.ceil(self.steps / max(1, len(dataset.train) // size))
 
     def network_settings(self, method):
         """Returns the arguments of `MultiBranchNetwork` that settings decide.
@@ -303,6 +322,16 @@ class RunConfig(DataRequest):
         return cls(**values)
 
 
+# What one method of a comparison may have otherwise than the others: how it
+# trains, not on what.
+OF_ONE_METHOD = tuple(
+    field.name
+    for field in dataclasses.fields(RunConfig)
+    if field.name not in {f.name for f in dataclasses.fields(DataRequest)}
+    and field.name not in ("method", "method_options", "lr_milestones")
+)
+
+
 @functools.cache
 def _kinds():
     """Returns a dict from each setting to its shape, see `shapes.fits`."""
@@ -359,6 +388,11 @@ def _options_of(method):
     }
 
 
+def has_option(method, name):
+    """Returns whether a method has an argument of this name."""
+    return name in _options_of(method)
+
+
 def parse_method_options(method, assignments):
     """Returns the method's arguments from `name=value` texts.
 
@@ -388,14 +422,47 @@ def parse_method_options(method, assignments):
     return options
 
 
+def parse_settings(assignments):
+    """Returns settings of `RunConfig` from `name=value` texts.
+
+    Args:
+        assignments: List of texts such as `"cutmix=1"`, names of
+            `OF_ONE_METHOD`.
+
+    Raises:
+        UserError: If a name is no such setting or a value is of another kind.
+    """
+    settings = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or name not in OF_ONE_METHOD:
+            raise unknown_name("setting", name, OF_ONE_METHOD)
+        kinds = _kinds()[name]
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+        value = text if str in kinds else _literal(text)
+        if float in kinds and type(value) is int:
+            value = float(value)
+        if not fits(value, kinds):
+            raise UserError(
+                f"Setting {name} must be {_words(kinds)}, received '{text}'."
+            )
+        settings[name] = value
+    return settings
+
+
+def _literal(text):
+    """Returns the value of a Python literal, None for anything else."""
+    try:
+        return ast.literal_eval(text)
+    # What is no literal, or one that is nested or long beyond reason.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
 def _typed(name, text, default):
     if isinstance(default, str):
         return text
-    try:
-        value = ast.literal_eval(text)
-    # What is no literal, or one that is nested or long beyond reason.
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        value = None
+    value = _literal(text)
     number = isinstance(default, float) and isinstance(value, int)
     if number and not isinstance(value, bool):
         return float(value)

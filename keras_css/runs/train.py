@@ -12,6 +12,7 @@ import keras
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
+from keras_css.data.dataset import as_evaluated
 from keras_css.data.load import load
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import UserError
@@ -213,7 +214,11 @@ def _train(
         config,
         distiller,
         float32_twin(config, dataset, distiller),
-        {"validation": dataset.validation, "test": dataset.test},
+        {
+            "train": as_evaluated(dataset.train, dataset.image_shape),
+            "validation": dataset.validation,
+            "test": dataset.test,
+        },
         dataset.class_names,
         history.rows,
         checkpoints.selected,
@@ -299,6 +304,8 @@ def _finish(
 ):
     """Measures the last and the selected epoch and writes what remains."""
     twin.set_weights(distiller.get_weights())
+    # As they are stored, without augmentation: does it fit what it learns?
+    train = evaluate_students(twin, splits.pop("train"))
     validation = evaluate_students(twin, splits["validation"])
     measured, agreement = measure_test(twin, splits["test"])
     for name, network in twin.named_networks.items():
@@ -337,6 +344,7 @@ def _finish(
             )
             for name, parts in distiller.method.student_parts().items()
         },
+        "train": train,
         "validation": validation,
         **measured,
         "best_student": best_student(
