@@ -35,11 +35,12 @@ def gather_facts(configs, backend, jobs):
             "backbones": list(dict.fromkeys([*backbones, *networks])),
             "classes": len(data["class_names"]),
             **{name: data[name] for name in OF_DATA},
-            **{name: config[name] for name in OF_TRAINING},
+            **_values(datasets.get(cell.dataset, {}), config),
         }
         cohorts[cell.method] = {
             "networks": len(networks),
             **{name: config[name] for name in OF_COHORT},
+            **_values(cohorts.get(cell.method, {}), config),
         }
         for package, version in stored["versions"].items():
             known = versions.setdefault(package, [])
@@ -54,6 +55,17 @@ def gather_facts(configs, backend, jobs):
         "datasets": datasets,
         "methods": cohorts,
         "seeds": sorted({cell.seed for cell in configs}),
+    }
+
+
+def _values(known, config):
+    """Returns dict from what is set for training to all values it has.
+
+    Methods may have settings of their own, and epochs by their budget.
+    """
+    return {
+        name: sorted({*known.get(name, []), config[name]})
+        for name in OF_TRAINING
     }
 
 

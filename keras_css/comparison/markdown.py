@@ -142,21 +142,31 @@ def _fact_lines(facts, missing):
             f"{data['training_images']:,} training, "
             f"{data['validation_images']:,} validation, "
             f"{data['test_images']:,} test; backbones: "
-            f"{', '.join(data['backbones'])}; epochs: "
-            f"{data['epochs']}; batch size: {data['batch_size']}; learning "
-            f"rate: {data['learning_rate']:g}"
+            f"{', '.join(data['backbones'])}; {_training(data)}"
         )
     for name, cohort in facts["methods"].items():
         lines.append(
             f"- {_plain(name)}: networks: {cohort['networks']}, branches of "
             f"each: {cohort['branches']}; "
             f"transformation: {cohort['transformation']}; joint labels: "
-            f"{'yes' if cohort['joint_labels'] else 'no'}"
+            f"{'yes' if cohort['joint_labels'] else 'no'}; {_training(cohort)}"
         )
     if missing:
         titles = "; ".join(_plain(cell.title) for cell in missing)
         lines.append(f"- **missing**: {titles}")
     return lines
+
+
+def _training(settings):
+    """Returns how long and in which steps; all values where several are."""
+
+    def shown(name):
+        return " or ".join(f"{value:g}" for value in settings[name])
+
+    return (
+        f"epochs: {shown('epochs')}; batch size: {shown('batch_size')}; "
+        f"learning rate: {shown('learning_rate')}"
+    )
 
 
 def _ends(dates):

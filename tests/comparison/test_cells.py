@@ -14,6 +14,8 @@ from keras_css import UserError
 from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import cohort_of
 from keras_css.comparison.cell import make_cells
+from keras_css.comparison.cell import split_method
+from keras_css.comparison.cell import with_settings
 from keras_css.comparison.folder import FIRST_GRID
 from keras_css.comparison.folder import complete_grid
 from keras_css.comparison.folder import locked
@@ -233,6 +235,32 @@ def test_a_cohort_that_the_method_cannot_have_is_refused(tmp_path):
     check_cell(css, {"branches": 2})
     with pytest.raises(UserError, match="networks of 1 branch,"):
         check_cell(dml, {"branches": 2})
+
+
+def test_a_method_may_have_settings_of_its_own(tmp_path):
+    texts = ["independent:cutmix=1+epochs=9", "kdcl:network_b=resnet20"]
+    plain, kdcl = make_cells(tmp_path, ["digits"], texts, [0])
+    assert split_method(plain.method) == (
+        *("independent", []),
+        ["cutmix=1", "epochs=9"],
+    )
+    check_cell(plain, {"epochs": 3, "weight_decay": 1e-3})
+    assert with_settings({"steps": 3, "cutout": 2}, {"epochs": 9}) == {
+        **{"cutout": 2, "epochs": 9},
+    }
+    assert list(cohort_of(kdcl, []).values()) == [
+        *("resnet14", "resnet20", "none", "none"),
+    ]
+    for text, words in (
+        ("independent:cutmix=much", "Setting cutmix must be a number"),
+        ("independent:cutmix=-1", "--cutmix must be a number from 0"),
+        ("independent:cutmx=1", "option of method independent 'cutmx'"),
+        ("independent:seed=1", "option of method independent 'seed'"),
+        ("independent:epochs=1+steps=2", "leave one of them out"),
+    ):
+        (cell,) = make_cells(tmp_path, ["digits"], [text], [0])
+        with pytest.raises(UserError, match=words):
+            check_cell(cell, {})
 
 
 def test_trainings_beside_each_other_share_the_cores():
