@@ -9,9 +9,12 @@ calls before. The recipe stays, and its flags are given each time.
 --dataset may be a list here, and a set's own place may follow its name as
 name=path. A method is a name, or name:option=value+option=value, where an
 option is one of the method or a setting of how it trains, such as cutmix=1 or
-weight_decay=0.005. All networks of all methods have one backbone, --network_a or the data set's; each method has
-as many of them, and as many branches, as it has by default. (With --network_b
-and further ones, a cohort takes the backbones in turn.)
+weight_decay=0.005. All networks of all methods have one backbone, --network_a
+or the data set's; each method has as many of them, and as many branches, as it
+has by default. (With --network_b and further ones, a cohort takes the backbones
+in turn.)
+
+--budget compute compares at equal training compute instead of equal epochs.
 
 Writes table.md, table.csv, results.json and figure.png into --out_dir, and the
 run folders under cells/. Examples:
@@ -61,6 +64,14 @@ flags.DEFINE_list(
     "0,1,2.",
 )
 flags.DEFINE_string("out_dir", None, "Folder of the comparison.")
+flags.DEFINE_enum(
+    "budget",
+    "epochs",
+    ["epochs", "compute"],
+    "What is equal: epochs, or training compute. Then steps are measured, the "
+    "dearest method trains for --epochs, and each other one for as many as "
+    "cost the same; measure on an otherwise idle machine.",
+)
 flags.DEFINE_integer("jobs", 1, "Trainings at a time; they share the cores.")
 
 AFTER_INTERRUPT = (
@@ -96,10 +107,11 @@ def run():
         FLAGS.out_dir,
         recipe,
         grid,
-        lambda cell: _training(cell, backend),
+        lambda cell, *args, **kwargs: _training(cell, backend, *args, **kwargs),
         FLAGS.jobs,
         environment,
         say,
+        FLAGS.budget,
     )
     print(f"\ntest accuracy (%)\n\n{comparison_text(summary)}\n")
     print(f"tables and figure: {pathlib.Path(FLAGS.out_dir) / 'table.md'}")
@@ -148,16 +160,26 @@ def _environment():
     }
 
 
-def _training(cell, backend):
-    """Returns the command that trains a cell, or goes on with it."""
+def _training(cell, backend, epochs=None, estimate=False):
+    """Returns the command that trains a cell, or goes on with it.
+
+    Args:
+        cell: A `Cell`.
+        backend: Of Keras.
+        epochs: Instead of those of the flags, or None.
+        estimate: Whether it only measures steps.
+    """
     from keras_css.comparison.cell import cohort_of
     from keras_css.comparison.cell import split_dataset
     from keras_css.comparison.cell import split_method
 
     command = [sys.executable, "-P", "-m", "keras_css_cli", "train"]
-    command += [f"--run_dir={cell.folder}", "--resume"]
     command += extension_flags.extension_arguments()
-    if cell.begun:
+    if estimate:
+        command.append("--estimate")
+    else:
+        command += [f"--run_dir={cell.folder}", "--resume"]
+    if cell.begun and not estimate:
         return command
     method, options, own = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
@@ -165,7 +187,8 @@ def _training(cell, backend):
     networks = cohort_of(cell, named)
     keys = {setting.partition("=")[0] for setting in own}
     # Of a flag that is given twice the last one holds, but these are two.
-    length = {"epochs", "steps"} if keys & {"epochs", "steps"} else set()
+    length = {"epochs", "steps"}
+    length = length if epochs or keys & length else set()
     given = [
         FLAGS[name].serialize()
         for name in recipe_flags.NAMES
@@ -173,6 +196,7 @@ def _training(cell, backend):
     ]
     given += [f"--{key}={name}" for key, name in networks.items()]
     given += [f"--{setting}" for setting in own]
+    given += [f"--epochs={epochs}"] if epochs else []
     return [
         *command,
         *given,

@@ -6,6 +6,8 @@ import pathlib
 
 import keras
 
+from keras_css.comparison.budget import check_no_own_length
+from keras_css.comparison.budget import epochs_for_equal_compute
 from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import make_cells
 from keras_css.comparison.differences import differences
@@ -16,6 +18,7 @@ from keras_css.comparison.folder import locked
 from keras_css.comparison.folder import remember
 from keras_css.comparison.markdown import summary_table
 from keras_css.comparison.markdown import to_markdown
+from keras_css.comparison.processes import measured
 from keras_css.comparison.processes import run_cells
 from keras_css.comparison.table import MEASURES
 from keras_css.comparison.table import student_rows
@@ -24,7 +27,16 @@ from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_together
 
 
-def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
+def compare(
+    out_dir,
+    recipe,
+    grid,
+    command,
+    jobs,
+    environment,
+    say=print,
+    budget="epochs",
+):
     """Trains every cell of a grid that is not finished and writes tables.
 
     The tables show the cells that are named and those that earlier calls
@@ -35,10 +47,14 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
         recipe: Dict of settings of `RunConfig`, the same for all cells.
         grid: Dict with the lists `datasets`, `methods` and `seeds`; None
             stands for what earlier calls named, see `complete_grid`.
-        command: Function from a `Cell` to the list of words that trains it.
+        command: Function from a `Cell` and its epochs (None for those of the
+            recipe) to the list of words that trains it; with `estimate=True`
+            to the one that measures its steps.
         jobs: How many trainings run at a time.
         environment: Dict of the trainings' environment variables.
         say: Function that takes a line for the user.
+        budget: `"epochs"`, the same for all, or `"compute"`: as many as cost
+            what the dearest method's cost.
 
     Returns:
         `(summary, failed)`: a list of `Row`, and the cells that failed.
@@ -52,8 +68,11 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
     cells = make_cells(out_dir, **grid)
     for cell in cells:
         check_cell(cell, recipe)
+    if budget == "compute":
+        check_no_own_length(cells)
     with locked(out_dir) as lock:
-        known = remember(out_dir, keras.backend.backend(), recipe, grid)
+        backend = keras.backend.backend()
+        known = remember(out_dir, backend, recipe, grid, budget)
         shown = make_cells(out_dir, **known)
 
         def write():
@@ -65,8 +84,17 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
             f"cells: {len(cells)}, finished: {len(cells) - len(unfinished)}, "
             f"to train: {len(unfinished)}, {jobs} at a time"
         )
+
+        def measure(cell):
+            return measured(command(cell, estimate=True), environment)
+
+        epochs = {}
+        if budget == "compute" and unfinished:
+            epochs = epochs_for_equal_compute(out_dir, cells, measure, say)
         failed = run_cells(
-            unfinished, command, jobs, environment, lock, say, write
+            unfinished,
+            lambda cell: command(cell, epochs.get(cell)),
+            *(jobs, environment, lock, say, write),
         )
         summary = write()
     return summary, failed
