@@ -72,6 +72,20 @@ flags.DEFINE_enum(
     "dearest method trains for --epochs, and each other one for as many as "
     "cost the same; measure on an otherwise idle machine.",
 )
+flags.DEFINE_enum(
+    "keep",
+    "all",
+    ["all", "small"],
+    "Of a finished training: all of its run folder, or only the small files "
+    "that tables need.",
+)
+flags.DEFINE_string(
+    "study",
+    None,
+    "An experiment by name, which other flags change: small_images. It names "
+    "methods, seeds, budget and settings, and keeps small files; the files in "
+    "keras_css/studies say what each is for.",
+)
 flags.DEFINE_integer("jobs", 1, "Trainings at a time; they share the cores.")
 
 AFTER_INTERRUPT = (
@@ -91,6 +105,7 @@ def run():
         "methods": _listed("methods"),
         "seeds": _seeds(),
     }
+    budget, keep = FLAGS.budget, FLAGS.keep
     environment = _environment()
     use_backend(FLAGS.backend)
     run_extensions()
@@ -100,6 +115,11 @@ def run():
     from keras_css.comparison import compare
     from keras_css.comparison.compare import comparison_text
 
+    if FLAGS.study:
+        study = _study()
+        grid = {name: grid[name] or study[name] for name in grid}
+        budget = budget if FLAGS["budget"].present else study["budget"]
+        keep = keep if FLAGS["keep"].present else "small"
     recipe = recipe_flags.settings()
     del recipe["dataset"]
     backend = keras.backend.backend()
@@ -111,7 +131,7 @@ def run():
         FLAGS.jobs,
         environment,
         say,
-        FLAGS.budget,
+        *(budget, keep),
     )
     print(f"\ntest accuracy (%)\n\n{comparison_text(summary)}\n")
     print(f"tables and figure: {pathlib.Path(FLAGS.out_dir) / 'table.md'}")
@@ -120,6 +140,28 @@ def run():
             f"cells that failed: {', '.join(cell.title for cell in failed)}; "
             "their logs say why, and the same command tries them again."
         )
+
+
+def _study():
+    """Returns the grid and budget of the study that was named.
+
+    Its settings become the flags that were not given, as trainings get them.
+    """
+    from keras_css.studies import STUDIES
+
+    study = STUDIES.get(FLAGS.study)
+    for name, value in study.SETTINGS.items():
+        if FLAGS[name].present:
+            continue
+        if name == "image_size":
+            value = "x".join(map(str, value))
+        FLAGS[name].parse(str(value))
+    return {
+        "datasets": [study.SETTINGS["dataset"]],
+        "methods": list(study.METHODS),
+        "seeds": list(study.SEEDS),
+        "budget": study.BUDGET,
+    }
 
 
 def _listed(name):

@@ -76,6 +76,22 @@ class Cell:
         found = _read(RunFolder(self.folder).result)
         return found if is_result(found) else None
 
+    def keep_small(self):
+        """Removes what no table needs of a finished cell: networks, pictures.
+
+        What stays is small enough for a repository, and counts as finished
+        wherever it is copied to.
+        """
+        run = RunFolder(self.folder)
+        kept = {run.config, run.result, run.history}
+        for path in [*self.folder.iterdir(), self.log]:
+            if path in kept:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
     def remove_broken_files(self):
         """Removes what a crash left that no training can go on from."""
         if not self.begun:

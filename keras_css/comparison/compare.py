@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 
+from keras_css.comparison.advice import advise
 from keras_css.comparison.budget import check_no_own_length
 from keras_css.comparison.budget import epochs_for_equal_compute
 from keras_css.comparison.cell import check_cell
@@ -36,6 +37,7 @@ def compare(
     environment,
     say=print,
     budget="epochs",
+    keep="all",
 ):
     """Trains every cell of a grid that is not finished and writes tables.
 
@@ -55,6 +57,7 @@ def compare(
         say: Function that takes a line for the user.
         budget: `"epochs"`, the same for all, or `"compute"`: as many as cost
             what the dearest method's cost.
+        keep: Of a finished cell: `"all"`, or `"small"`: what tables need.
 
     Returns:
         `(summary, failed)`: a list of `Row`, and the cells that failed.
@@ -76,6 +79,9 @@ def compare(
         shown = make_cells(out_dir, **known)
 
         def write():
+            for cell in cells if keep == "small" else ():
+                if cell.finished:
+                    cell.keep_small()
             return write_tables(out_dir, shown, set(cells), jobs)
 
         write()
@@ -135,7 +141,9 @@ def write_tables(out_dir, cells, named, jobs):
         "rows": [row.to_json() for row in rows],
     }
     contents = {
-        "table.md": to_markdown(facts, summary, rows, missing).encode(),
+        "table.md": to_markdown(
+            facts, summary, rows, missing, advise(summary, facts["datasets"])
+        ).encode(),
         "table.csv": _to_csv(rows).encode(),
         "results.json": json_text(document).encode(),
     }

@@ -23,7 +23,7 @@ DETAIL_NOTE = """\
 Parameters are counted before BatchNorm is folded into the convolutions."""
 
 
-def to_markdown(facts, summary, rows, missing):
+def to_markdown(facts, summary, rows, missing, advice=()):
     """Returns the text of `table.md`.
 
     Args:
@@ -31,6 +31,7 @@ def to_markdown(facts, summary, rows, missing):
         summary: List of `Row`, as of `summary_rows`.
         rows: List of `Row`, as of `student_rows`.
         missing: List of `Cell` without a result.
+        advice: List of lines, as of `advise`.
     """
     blocks = ["# Methods side by side", "\n".join(_fact_lines(facts, missing))]
     for dataset in facts["datasets"]:
@@ -38,6 +39,9 @@ def to_markdown(facts, summary, rows, missing):
         blocks += [f"## {_plain(dataset)}", summary_table(own)]
         images = facts["datasets"][dataset]["test_images"]
         blocks += [precision_of_test(own, images)] if own else []
+    if advice:
+        lines = "\n".join(f"- {_plain(line)}" for line in advice)
+        blocks += ["## What to do", lines]
     blocks += [NOTE, "## Every student", DETAIL_NOTE]
     for dataset in facts["datasets"]:
         for kind in KINDS:

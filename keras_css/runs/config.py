@@ -128,6 +128,8 @@ class RunConfig(DataRequest):
             ("warmup_epochs", 0),
             ("crop_padding", 0),
             ("cutout", 0),
+            ("first_classes", 2),
+            ("per_class", 1),
             ("seed", 0),
         ):
             value = getattr(self, key)
