@@ -21,7 +21,7 @@ run folders under cells/. Examples:
 
   python scripts/compare.py --methods independent,css --out_dir OUT
   python scripts/compare.py --dataset digits,folder=PHOTOS --seeds 0,1,2,3,4 \\
-      --methods independent,css,css:variant=released --out_dir OUT --jobs 2
+      --methods independent,css,css:transformation=rotation --out_dir OUT
 """
 
 import os

@@ -70,12 +70,17 @@ flags.DEFINE_float(
     "Learning rate of trunks and tails that begin with given weights, relative "
     "to the rate of the others.",
 )
-flags.DEFINE_integer("branches", None, "Branches of each network.")
+flags.DEFINE_integer(
+    "branches",
+    None,
+    "Branches of each network; default the transformation's or the method's.",
+)
 flags.DEFINE_string(
     "transformation",
     None,
-    "What tells branches apart: corner_erase, channel_group_drop, "
-    "feature_rotation, none.",
+    "What tells branches apart. Of features: corner_erase, channel_group_drop, "
+    "feature_rotation, none. Of images: rotation, color_permutation, "
+    "turned_quadrant, rotation_color.",
 )
 flags.DEFINE_bool(
     "joint_labels", None, "Whether heads predict class x transformation."

@@ -57,7 +57,8 @@ class Distillation(Method):
 
         Args:
             logits: Tensor `(B, K, n)`.
-            labels: Integer tensor `(B,)`, classes in [0, C).
+            labels: Integer tensor `(B,)`, classes in [0, C), or a
+                distribution over them `(B, C)`.
             sample_weight: As in `batch_mean`.
         """
         targets = branch_labels(labels, logits, self.num_classes)
@@ -120,6 +121,12 @@ def check_plain(method, networks, fewest=1, most=None):
                 f"{title} needs plain branches, received joint labels or a "
                 f"main branch in {name}: give it joint_labels=False and "
                 "main_branch=False."
+            )
+        if getattr(network, "on_images", False):
+            raise UserError(
+                f"{title} needs branches that see the same images, received "
+                f"transformation={network.transformation!r} in {name}: give "
+                "it one of features, or none, or take CSS."
             )
         if count < fewest or (most is not None and count > most):
             wanted = f"{fewest}" if fewest == most else f"at least {fewest}"

@@ -13,6 +13,7 @@ from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.networks.head import LinearHead
+from keras_css.supervision import branch_labels
 
 ROTATIONS = 4
 
@@ -101,7 +102,7 @@ class HSSAKD(Distillation):
             z, aux = output["logits"], output["auxiliary"]
             places = aux.shape[2]
             ce = self.supervised(z, labels, sample_weight)
-            own = ops.repeat(joint[:, None], places, axis=1)
+            own = branch_labels(joint, aux, aux.shape[1])
             ce_aux = places * batch_mean(cross_entropy(aux, own), joint_weight)
             kd, kd_aux = [], []
             for peer, other in outputs.items():
@@ -144,8 +145,17 @@ def rotated(images):
 def joint_labels(labels, turns, num_classes):
     """Returns `y * 4 + r` of rotated images `(turns * B,)`.
 
-    A label outside [0, C) becomes -1, which no column has.
+    A label outside [0, C) becomes -1, which no column has. Of distributions
+    `(B, C)` the joint ones, `(turns * B, 4 C)`.
     """
+    if len(labels.shape) == 2:
+        columns = num_classes * ROTATIONS
+        rows = ops.convert_to_tensor(labels)[:, :, None]
+        places = ops.eye(ROTATIONS, dtype=rows.dtype)
+        joint = [
+            ops.reshape(rows * places[r], (-1, columns)) for r in range(turns)
+        ]
+        return ops.concatenate(joint, axis=0)
     known = ops.logical_and(labels >= 0, labels < num_classes)
     joint = [ops.where(known, labels * ROTATIONS + r, -1) for r in range(turns)]
     return ops.concatenate(joint, axis=0)

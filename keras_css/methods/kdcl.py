@@ -88,7 +88,7 @@ class KDCL(Distillation):
         z = ops.concatenate([o["logits"] for o in outputs.values()], axis=2)
         own = branch_labels(labels, z, self.num_classes)
         ce = cross_entropy(z, own)
-        target = self._target(z, own[:, 0], ce, epoch, training)
+        target = self._target(z, labels, ce, epoch, training)
         terms, total = {}, 0.0
         for i, name in enumerate(outputs):
             own_ce = batch_mean(ce[:, i], sample_weight)

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_css.methods.losses import label_distribution
+
 ITERATIONS = 60
 
 
@@ -21,9 +23,10 @@ def minimum_logits(z, labels):
 
     Args:
         z: `(B, C, K)`.
-        labels: `(B,)`.
+        labels: `(B,)`, or a distribution `(B, C)`: then relative to the mean
+            of the logits under it.
     """
-    picked = ops.one_hot(labels, z.shape[1], dtype=z.dtype)[:, :, None]
+    picked = label_distribution(labels, z.shape[1], z.dtype)[:, :, None]
     true = ops.sum(picked * z, axis=1, keepdims=True)
     return ops.min(z - true, axis=2)
 
@@ -42,7 +45,7 @@ def least_cross_entropy_weights(z, labels, iterations=ITERATIONS):
 
     Args:
         z: `(B, C, K)`.
-        labels: `(B,)`.
+        labels: `(B,)`, or a distribution `(B, C)`.
         iterations: Steps tried.
 
     Returns:
@@ -51,7 +54,7 @@ def least_cross_entropy_weights(z, labels, iterations=ITERATIONS):
     count = z.shape[2]
     if count == 1:
         return ops.ones((1,), dtype=z.dtype)
-    picked = ops.one_hot(labels, z.shape[1], dtype=z.dtype)
+    picked = label_distribution(labels, z.shape[1], z.dtype)
 
     def loss_and_gradient(a):
         log_p = ops.log_softmax(combination(z, a), axis=1)
@@ -107,9 +110,9 @@ def error_products(z, labels):
 
     Args:
         z: `(B, C, K)`, p its softmax.
-        labels: `(B,)`, t their one-hot form.
+        labels: `(B,)`, t their one-hot form, or t itself `(B, C)`.
     """
-    picked = ops.one_hot(labels, z.shape[1], dtype=z.dtype)[:, :, None]
+    picked = label_distribution(labels, z.shape[1], z.dtype)[:, :, None]
     errors = ops.softmax(z, axis=1) - picked
     errors = ops.reshape(errors, (-1, z.shape[2]))
     return ops.matmul(ops.transpose(errors), errors)

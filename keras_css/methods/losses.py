@@ -1,4 +1,8 @@
-"""The loss functions that methods are made of, one value a sample."""
+"""The loss functions that methods are made of, one value a sample.
+
+Labels are integers `(B,)`, one class a sample, or distributions `(B, C)` over
+the classes: what mixing, smoothing and one-hot encoding make of them.
+"""
 
 from keras import ops
 
@@ -8,12 +12,17 @@ def cross_entropy(logits, labels):
 
     Args:
         logits: Tensor `(B, K, n)`.
-        labels: Integer tensor `(B, n)` in [0, K).
+        labels: Integer tensor `(B, n)` in [0, K), or a distribution over the
+            columns for each branch, `(B, K, n)`.
 
     Returns:
-        Tensor `(B, n)`: `-log softmax(logits)[label]`, NaN where a label is
-        no column of the logits, so that a wrong label cannot pass unseen.
+        Tensor `(B, n)`: `-sum over k of label[k] log softmax(logits)[k]`, NaN
+        where a label is no column of the logits or its distribution has NaN,
+        so that a wrong label cannot pass unseen.
     """
+    if len(labels.shape) == 3:
+        share = ops.cast(labels, logits.dtype)
+        return -ops.sum(share * ops.log_softmax(logits, axis=1), axis=1)
     columns = logits.shape[1]
     picked = ops.one_hot(labels, columns, axis=1, dtype=logits.dtype)
     loss = -ops.sum(picked * ops.log_softmax(logits, axis=1), axis=1)
@@ -49,11 +58,58 @@ def plain_cross_entropy(logits, labels, sample_weight=None):
 
     Args:
         logits: Tensor `(B, C)`.
-        labels: Integer tensor `(B,)` in [0, C).
+        labels: Integer tensor `(B,)` in [0, C), or a distribution `(B, C)`.
         sample_weight: As in `batch_mean`.
     """
-    values = cross_entropy(logits[:, :, None], labels[:, None])
+    values = cross_entropy(logits[:, :, None], labels[..., None])
     return batch_mean(values, sample_weight)
+
+
+def hard_labels(labels):
+    """Returns the class of each sample, of a distribution the likeliest.
+
+    Args:
+        labels: Integer tensor `(B,)`, or a distribution `(B, C)`.
+
+    Returns:
+        Integer tensor `(B,)`.
+    """
+    if len(labels.shape) == 1:
+        return labels
+    return ops.cast(ops.argmax(labels, axis=-1), "int32")
+
+
+def label_distribution(labels, num_classes, dtype="float32"):
+    """Returns labels as distributions over the classes.
+
+    Args:
+        labels: Integer tensor `(B,)`, or a distribution `(B, C)`.
+        num_classes: C.
+        dtype: Of the result.
+
+    Returns:
+        Float tensor `(B, C)`; the row of a label outside [0, C) is NaN.
+    """
+    if len(labels.shape) == 2:
+        return ops.cast(labels, dtype)
+    rows = ops.one_hot(labels, num_classes, dtype=dtype)
+    known = ops.logical_and(labels >= 0, labels < num_classes)
+    return ops.where(ops.expand_dims(known, 1), rows, float("nan"))
+
+
+def smoothed(labels, num_classes, epsilon):
+    """Returns `(1 - epsilon) label + epsilon / C`, label smoothing.
+
+    Args:
+        labels: Integer tensor `(B,)`, or a distribution `(B, C)`.
+        num_classes: C.
+        epsilon: The share that all classes get alike.
+
+    Returns:
+        Float tensor `(B, C)`, as from `label_distribution`.
+    """
+    rows = label_distribution(labels, num_classes)
+    return (1.0 - epsilon) * rows + epsilon / num_classes
 
 
 def ramp_up(epoch, length):

@@ -131,7 +131,10 @@ class Method(keras.layers.Layer):
 
         Args:
             outputs: What `call_networks` returned.
-            labels: Integer tensor `(B,)`, classes in [0, C).
+            labels: Integer tensor `(B,)`, classes in [0, C), or a float
+                distribution over them `(B, C)`; `branch_labels`,
+                `cross_entropy`, `plain_cross_entropy` and `hard_labels` take
+                both.
             sample_weight: Float tensor `(B,)` or None.
             epoch: Float scalar, 0 in the first epoch, for ramp-ups.
             training: To be passed to layers of the method's own.

@@ -17,6 +17,18 @@ class MultiBranchNetwork(keras.Model):
     With a main branch there is one tail and head more, the last of their
     lists: it sees the trunk's output as it is and predicts the C classes.
 
+    With a transformation of images the branches are views of one network:
+
+        transformation i of the image -> trunk -> tail -> head
+
+    There is one tail, which all branches and the main one share, one head for
+    all branches and a second one for the main branch. A head of its own would
+    tell a branch which transformation it sees, and nothing were left to
+    recognise. The views of all branches go through trunk and tail as one
+    batch of n B images, in which BatchNorm sees them all; the first is the
+    image as it is, and from its features the main head predicts the class.
+    So trunk, tail and main head are the plain backbone.
+
     Args:
         backbone: A name of `keras_css.backbones.BACKBONES` or a `Backbone`.
         num_classes: C.
@@ -73,16 +85,19 @@ class MultiBranchNetwork(keras.Model):
         self.num_classes = num_classes
         self.num_branches = num_branches
         self.transformation = transformations.get(transformation)
+        self.on_images = self.transformation.acts_on == "images"
         self.transformation.check(num_branches)
         self.joint_labels = joint_labels
         self.main_branch = main_branch
         self.preprocessing = preprocessing
         self.image_shape = None
         columns = num_classes * num_branches if joint_labels else num_classes
-        widths = [columns] * num_branches + [num_classes] * main_branch
+        own = 1 if self.on_images else num_branches
+        widths = [columns] * own + [num_classes] * main_branch
+        tails = 1 if self.on_images else len(widths)
         with default_precision(self.dtype_policy):
             self.trunk = self.backbone.trunk()
-            self.tails = [self.backbone.tail() for _ in widths]
+            self.tails = [self.backbone.tail() for _ in range(tails)]
             self.heads = [LinearHead(width) for width in widths]
 
     def build(self, input_shape):
@@ -94,9 +109,12 @@ class MultiBranchNetwork(keras.Model):
                 self.preprocessing.build(input_shape)
             input_shape = self.preprocessing.compute_output_shape(input_shape)
         feature_shape = self._built_for(self.trunk, input_shape)
-        self.transformation.check(self.num_branches, feature_shape)
-        for tail, head in zip(self.tails, self.heads):
+        self.transformation.check(
+            self.num_branches, input_shape if self.on_images else feature_shape
+        )
+        for tail in self.tails:
             self._built_for(tail, feature_shape)
+        for head in self.heads:
             head.build((input_shape[0], self.backbone.feature_dim))
         self.built = True
 
@@ -120,8 +138,15 @@ class MultiBranchNetwork(keras.Model):
         return self.branches(self.shared(images, training), training)
 
     def shared(self, images, training=None):
-        """Returns the trunk's output `(B, h, w, d)` for images."""
-        return self.trunk(self.prepared(images), training=training)
+        """Returns the trunk's output `(B, h, w, d)` for images.
+
+        With a transformation of images `(n B, h, w, d)`, view by view.
+        """
+        images = self.prepared(images)
+        if self.on_images:
+            views = [self.view(images, i) for i in range(self.num_branches)]
+            images = ops.concatenate(views, axis=0)
+        return self.trunk(images, training=training)
 
     def prepared(self, images):
         """Returns images as the trunk takes them."""
@@ -129,37 +154,66 @@ class MultiBranchNetwork(keras.Model):
             images = self.preprocessing(images)
         return ops.cast(images, self.compute_dtype)
 
+    def view(self, images, branch):
+        """Returns what a branch sees of prepared images.
+
+        The first branch and the main one see them as they are.
+        """
+        if not self.on_images or self._view_of(branch) == 0:
+            return images
+        return self.transformation(images, branch, self.num_branches)
+
     def seen(self, shared, branch):
         """Returns what a branch sees of the trunk's output."""
-        if branch == self.num_branches:
+        if self.on_images or branch == self.num_branches:
             return shared
         return self.transformation(shared, branch, self.num_branches)
+
+    def tail_of(self, branch):
+        """Returns the tail of a branch; the main one comes last."""
+        return self.tails[0 if self.on_images else branch]
+
+    def head_of(self, branch):
+        """Returns the head of a branch; the main one comes last."""
+        if self.on_images and branch < self.num_branches:
+            return self.heads[0]
+        return self.heads[-1 if branch == self.num_branches else branch]
 
     def branches(self, shared, training=None):
         """Returns the network's outputs for an output of its trunk.
 
         Args:
-            shared: Tensor `(B, h, w, d)`, or a list of one for each branch.
+            shared: Tensor as `shared` returns it, or, without a
+                transformation of images, a list of one for each branch.
             training: As in `call`.
         """
+        count = self.num_branches + self.main_branch
+        if self.on_images:
+            pooled = self.tails[0](shared, training=training)
+            views = ops.split(pooled, self.num_branches, axis=0)
+            features = [views[self._view_of(i)] for i in range(count)]
+            return self.outputs_of(features)
         if not isinstance(shared, list):
-            shared = [shared] * len(self.tails)
+            shared = [shared] * count
         features = [
             tail(self.seen(shared[i], i), training=training)
             for i, tail in enumerate(self.tails)
         ]
         return self.outputs_of(features)
 
+    def _view_of(self, branch):
+        return 0 if branch == self.num_branches else branch
+
     def outputs_of(self, features):
         """Returns the network's outputs for pooled features of each branch.
 
         Args:
-            features: List of `(B, D)`.
+            features: List of `(B, D)`, that of the main branch last.
         """
         # Losses are computed in float32 (or more), whatever the precision.
         double = self.compute_dtype == "float64"
         dtype = "float64" if double else "float32"
-        logits = [head(f) for head, f in zip(self.heads, features)]
+        logits = [self.head_of(i)(f) for i, f in enumerate(features)]
         n = self.num_branches
         outputs = {
             "logits": ops.cast(ops.stack(logits[:n], axis=-1), dtype),

@@ -220,7 +220,7 @@ class RunConfig(DataRequest):
         make = METHODS.get(self.method)
         options = {**make.run_options(epochs), **self.method_options}
         method = make(**options)
-        network = self.network_settings(method)
+        network = self.network_settings(method, dataset.image_shape)
         defaults = {
             **dataclasses.asdict(recipe),
             "epochs": epochs,
@@ -253,11 +253,14 @@ class RunConfig(DataRequest):
         size = self.batch_size or dataset.recipe.batch_size
         return math.ceil(self.steps / max(1, len(dataset.train) // size))
 
-    def network_settings(self, method):
+    def network_settings(self, method, image_shape=(None, None, None)):
         """Returns the arguments of `MultiBranchNetwork` that settings decide.
 
         Args:
             method: The `Method`, whose defaults hold where nothing is said.
+            image_shape: `(H, W, channels)`, None where not known. A
+                transformation that was named may choose the branches of a
+                method with several of them.
         """
         said = {
             "num_branches": self.branches,
@@ -266,7 +269,12 @@ class RunConfig(DataRequest):
             "dtype": self.precision,
         }
         said = {key: value for key, value in said.items() if value is not None}
-        return {**method.network_defaults, **said}
+        defaults = dict(method.network_defaults)
+        if self.transformation is not None and defaults["num_branches"] > 1:
+            chosen = TRANSFORMATIONS.get(self.transformation)()
+            own = chosen.default_branches(image_shape)
+            defaults["num_branches"] = own or defaults["num_branches"]
+        return {**defaults, **said}
 
     def _other_networks(self, recipe, count):
         """Returns the networks beside the first where nothing is said.

@@ -70,15 +70,33 @@ def _assemble(twins, parts, shape):
     seen = share_preprocessing(twins, images)
     outputs = []
     for name, twin in twins.items():
-        shared = expand(twin.trunk, seen[name])
-        for i, tail in enumerate(twin.tails):
-            if (name, i) in parts:
-                features = expand(tail, _dense(twin.seen(shared, i)))
-                own = _own_columns(twin, i, parts[name, i])
-                own.name = f"{name}_branch_{i}_logits"
-                outputs.append(own(features))
+        wanted = sorted(i for of, i in parts if of == name)
+        for i, features in _features(twin, seen[name], wanted):
+            own = _own_columns(twin, i, parts[name, i])
+            own.name = f"{name}_branch_{i}_logits"
+            outputs.append(own(features))
     logits = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
     return open_layers(keras.Model(images, logits, name="student"))
+
+
+def _features(twin, images, branches):
+    """Yields each branch with its pooled features, of prepared images.
+
+    A trunk's output, and features, that several branches share are one tensor.
+    """
+    known = {}
+
+    def once(layer, tensor):
+        key = id(layer), id(tensor)
+        if key not in known:
+            # The tensor is kept, too: an id is unique among living objects.
+            known[key] = expand(layer, tensor), tensor
+        return known[key][0]
+
+    for i in branches:
+        view = twin.view(images, i)
+        shared = once(twin.trunk, _dense(view))
+        yield i, once(twin.tail_of(i), _dense(twin.seen(shared, i)))
 
 
 def _dense(tensor):
@@ -194,7 +212,7 @@ def name_apart(twins):
 
 def _own_columns(network, branch, weight):
     """Returns a Dense layer with a branch's own columns, times a weight."""
-    head = network.heads[branch]
+    head = network.head_of(branch)
     joint = network.joint_labels and branch < network.num_branches
     step = network.num_branches if joint else 1
     first = branch if joint else 0

@@ -31,19 +31,26 @@ def fold_batch_norm(model):
     Returns:
         A functional model. Layers without BatchNorm are shared with `model`.
     """
-    produced_by = {}
+    produced_by, made = {}, {}
     numbers = itertools.count()
 
     def call(layer, *args, **kwargs):
         if type(layer) in NORMS:
             before = produced_by.get(id(args[0]))
+            # Several views of an image go through the same layers.
             if before is not None and _foldable(before[0], layer, args[0]):
-                folded = _folded(before[0], next(numbers))
-                folded.build(before[1].shape)
-                _fill(folded, before[0], layer)
-                return folded(before[1])
+                key = id(before[0]), id(layer)
+                if key not in made:
+                    made[key] = _folded(before[0], next(numbers))
+                    made[key].build(before[1].shape)
+                    _fill(made[key], before[0], layer)
+                return made[key](before[1])
             if _of_maps(layer, args[0]):
-                return _scaled(layer, args[0], next(numbers))
+                if id(layer) not in made:
+                    made[id(layer)] = _scaled(
+                        layer, args[0].shape, next(numbers)
+                    )
+                return made[id(layer)](args[0])
         output = layer(*args, **kwargs)
         if type(layer) in FOLDABLE:
             # The output is kept, too: an id is unique among living objects.
@@ -66,14 +73,14 @@ def _of_maps(norm, tensor):
     return len(tensor.shape) == 4 and norm.axis in (-1, 3)
 
 
-def _scaled(norm, tensor, number):
+def _scaled(norm, shape, number):
     scale, shift = _scale_and_shift(norm)
     layer = keras.layers.DepthwiseConv2D(
         1, data_format="channels_last", name=f"{norm.name}_scale_{number}"
     )
-    layer.build(tensor.shape)
+    layer.build(shape)
     layer.set_weights([scale.reshape(layer.kernel.shape), shift])
-    return layer(tensor)
+    return layer
 
 
 def _folded(layer, number):

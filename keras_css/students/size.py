@@ -15,9 +15,9 @@ def count_parameters(networks, parts):
     trunks = sum(
         networks[name].trunk.count_params() for name in {n for n, _ in parts}
     )
-    branches = sum(
-        networks[name].tails[i].count_params()
-        + (networks[name].backbone.feature_dim + 1) * networks[name].num_classes
-        for name, i in parts
+    tails = {id(t): t for t in (networks[n].tail_of(i) for n, i in parts)}
+    heads = sum(
+        (networks[name].backbone.feature_dim + 1) * networks[name].num_classes
+        for name, _ in parts
     )
-    return trunks + branches
+    return trunks + sum(tail.count_params() for tail in tails.values()) + heads

@@ -36,15 +36,21 @@ def branch_labels(labels, logits, num_classes):
     """Returns the label that each branch is trained on.
 
     Args:
-        labels: Integer tensor `(B,)`, classes in [0, C).
+        labels: Integer tensor `(B,)`, classes in [0, C), or a distribution
+            over them `(B, C)`.
         logits: Tensor `(B, K, n)` of the branches.
         num_classes: C.
 
     Returns:
         Integer tensor `(B, n)`: `y * n + i` for joint heads, else `y`. A
-        label outside [0, C) becomes -1, which no column has.
+        label outside [0, C) becomes -1, which no column has. Of a distribution
+        `(B, K, n)`: the share of class c stands in column `c * n + i` of
+        branch i for joint heads, else in column c.
     """
     branches = logits.shape[2]
+    if len(labels.shape) == 2:
+        joint = is_joint(logits, num_classes)
+        return _branch_distributions(labels, branches, joint)
     known = ops.logical_and(labels >= 0, labels < num_classes)
     index = ops.expand_dims(ops.arange(branches, dtype=labels.dtype), 0)
     labels = ops.expand_dims(labels, 1)
@@ -53,6 +59,15 @@ def branch_labels(labels, logits, num_classes):
     else:
         labels = labels + ops.zeros_like(index)
     return ops.where(ops.expand_dims(known, 1), labels, -1)
+
+
+def _branch_distributions(labels, branches, joint):
+    labels = ops.convert_to_tensor(labels)
+    if not joint:
+        return ops.repeat(labels[:, :, None], branches, axis=2)
+    own = ops.eye(branches, dtype=labels.dtype)
+    columns = labels.shape[1] * branches
+    return ops.reshape(labels[:, :, None, None] * own, (-1, columns, branches))
 
 
 def class_logits(logits, num_classes):

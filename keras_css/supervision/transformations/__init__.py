@@ -1,4 +1,4 @@
-"""Feature-level transformations, by name."""
+"""Transformations of features and of images, by name."""
 
 from keras_css.errors import UserError
 from keras_css.registry import Registry
@@ -6,11 +6,17 @@ from keras_css.supervision.transformations.base import Transformation
 from keras_css.supervision.transformations.channel_group_drop import (
     ChannelGroupDrop,
 )
+from keras_css.supervision.transformations.color_permutation import (
+    ColorPermutation,
+)
 from keras_css.supervision.transformations.corner_erase import CornerErase
 from keras_css.supervision.transformations.feature_rotation import (
     FeatureRotation,
 )
 from keras_css.supervision.transformations.none import NoTransformation
+from keras_css.supervision.transformations.rotation import Rotation
+from keras_css.supervision.transformations.rotation_color import RotationColor
+from keras_css.supervision.transformations.turned_quadrant import TurnedQuadrant
 
 TRANSFORMATIONS = Registry(
     "transformation",
@@ -18,6 +24,10 @@ TRANSFORMATIONS = Registry(
         "corner_erase": CornerErase,
         "channel_group_drop": ChannelGroupDrop,
         "feature_rotation": FeatureRotation,
+        "rotation": Rotation,
+        "color_permutation": ColorPermutation,
+        "turned_quadrant": TurnedQuadrant,
+        "rotation_color": RotationColor,
         "none": NoTransformation,
     },
 )
@@ -42,9 +52,13 @@ def get(transformation):
 __all__ = [
     "TRANSFORMATIONS",
     "ChannelGroupDrop",
+    "ColorPermutation",
     "CornerErase",
     "FeatureRotation",
     "NoTransformation",
+    "Rotation",
+    "RotationColor",
     "Transformation",
+    "TurnedQuadrant",
     "get",
 ]
