@@ -17,6 +17,8 @@ from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.precision import PRECISIONS
+from keras_css.runs.optimizer import OPTIMIZERS
+from keras_css.runs.optimizer import SCHEDULES
 from keras_css.supervision import TRANSFORMATIONS
 from keras_css_runtime.shapes import fits
 
@@ -52,9 +54,13 @@ class RunConfig(DataRequest):
         epochs: Epochs of the whole run.
         steps: Steps of the whole run instead, rounded up to whole epochs.
         batch_size: Images a step.
-        learning_rate: Full rate of SGD.
+        optimizer: A name of `OPTIMIZERS`.
+        learning_rate: Its full rate.
         momentum: Of SGD.
-        weight_decay: Coupled, on every weight.
+        nesterov: Whether SGD looks ahead.
+        weight_decay: On every weight; of SGD coupled, of AdamW decoupled.
+        schedule: Of the rate after warm-up, a name of `SCHEDULES`: a tenth
+            at each of `lr_milestones`, or half a cosine down to nothing.
         warmup_epochs: Epochs of linear warm-up.
         lr_milestones: 1-based epochs from which the rate is 10 times lower.
         crop_padding: Pixels for random crops.
@@ -94,9 +100,12 @@ class RunConfig(DataRequest):
     epochs: int | None = None
     steps: int | None = None
     batch_size: int | None = None
+    optimizer: str = "sgd"
     learning_rate: float | None = None
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 5e-4
+    schedule: str = "steps"
     warmup_epochs: int | None = None
     lr_milestones: tuple | None = None
     crop_padding: int | None = None
@@ -179,12 +188,26 @@ class RunConfig(DataRequest):
             ("feeding", FEEDINGS),
             ("precision", PRECISIONS),
             ("freeze", FREEZE),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
         ):
             if getattr(self, key) not in known:
                 raise UserError(
                     f"--{key} must be {' or '.join(known)}, received "
                     f"'{getattr(self, key)}'."
                 )
+        if self.optimizer != "sgd" and (
+            self.nesterov or self.pretrained_rate != 1
+        ):
+            raise UserError(
+                "--nesterov and --pretrained_rate belong to --optimizer sgd, "
+                f"received --optimizer {self.optimizer}: leave them out."
+            )
+        if self.schedule == "cosine" and self.lr_milestones:
+            raise UserError(
+                "--lr_milestones belong to --schedule steps, received "
+                "--schedule cosine: leave them out."
+            )
         for key in ("validation_fraction", "test_fraction"):
             if not 0 < getattr(self, key) < 1:
                 raise UserError(
@@ -232,7 +255,9 @@ class RunConfig(DataRequest):
             "augment_each_network": method.augment_each_view,
             # The reference recipe: 5, 150 and 225 of 300 epochs.
             "warmup_epochs": min(5, epochs // 10),
-            "lr_milestones": (
+            "lr_milestones": ()
+            if self.schedule == "cosine"
+            else (
                 max(2, (epochs + 1) // 2),
                 max((epochs + 1) // 2 + 1, 3, 3 * epochs // 4),
             ),

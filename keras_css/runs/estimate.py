@@ -11,7 +11,7 @@ from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
 from keras_css.data.load import load
 from keras_css.runs.cohort import build_distiller
-from keras_css.training import SGD
+from keras_css.runs.optimizer import build_optimizer
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
 
@@ -98,10 +98,9 @@ def estimate(config, say=print, steps_per_call=None):
         resident=dataset.resident,
     )
     calls = decide_steps_per_call(steps_per_call, distiller, batches)
-    distiller.compile(
-        SGD(1e-6, momentum=config.momentum, weight_decay=config.weight_decay),
-        steps_per_execution=calls,
-    )
+    # The weights go nowhere, however many steps it takes.
+    optimizer = build_optimizer(config, len(batches), factor=1e-9)
+    distiller.compile(optimizer, steps_per_execution=calls)
     timer = _Timer(batches.steps_per_epoch)
     distiller.fit(
         batches,

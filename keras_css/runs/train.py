@@ -36,13 +36,12 @@ from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.history import History
 from keras_css.runs.lock import locked
+from keras_css.runs.optimizer import build_optimizer
 from keras_css.runs.rollback import rate_factor
 from keras_css.runs.rollback import read_rollbacks
 from keras_css.runs.rollback import remember_rollback
 from keras_css.runs.signals import StopSignals
 from keras_css.students import count_parameters
-from keras_css.training import SGD
-from keras_css.training import WarmupMultiStep
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
 from keras_css.version import __version__
@@ -138,16 +137,7 @@ def _train(
         num_draws=distiller.views.num_draws,
         resident=dataset.resident,
     )
-    optimizer = SGD(
-        WarmupMultiStep(
-            config.learning_rate * rate_factor(folder),
-            len(batches),
-            config.warmup_epochs,
-            config.lr_milestones,
-        ),
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-    )
+    optimizer = build_optimizer(config, len(batches), rate_factor(folder))
     distiller.compile(
         optimizer,
         steps_per_execution=decide_steps_per_call(
@@ -157,9 +147,10 @@ def _train(
     distiller.build((None, *dataset.image_shape))
     if not begun:
         load_initial_weights(config, distiller, say)
-    optimizer.scale_rate(
-        pretrained_weights(config, distiller), config.pretrained_rate
-    )
+    if config.pretrained_rate != 1:
+        optimizer.scale_rate(
+            pretrained_weights(config, distiller), config.pretrained_rate
+        )
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
 
