@@ -213,7 +213,10 @@ def bad_data():
         (x, y + 1, r"labels must lie in \[0, 3\].*from 1 to 4"),
         (x, y - 1, r"labels from -1 to 2"),
         (x, y.astype("float32"), "labels must be integers.*float32"),
-        (x, np.eye(4, dtype="int32")[y], r"one class index.*\(8, 4\)"),
+        (x, np.eye(3, dtype="int32")[y % 3], r"share of each.*\(8, 3\)"),
+        (x, np.eye(4, dtype="int32")[y] * 2, r"sum to 1.*row 0 with sum 2"),
+        (x, y + 0.5, r"class numbers from 0 to 3\.$"),
+        (x, y.astype("str"), "np.unique.*numbers names"),
         (x, y[:5], "8 images and 5 labels"),
         (x[:0], y[:0], "at least one image"),
     ]
@@ -226,7 +229,7 @@ def fitted():
     return distiller
 
 
-@pytest.mark.parametrize("case", range(7))
+@pytest.mark.parametrize("case", range(10))
 def test_bad_data_is_refused_before_anything_changes(fitted, case):
     x, y, message = bad_data()[case]
     distiller, good = fitted, tiny.images(8)
@@ -234,8 +237,9 @@ def test_bad_data_is_refused_before_anything_changes(fitted, case):
     with pytest.raises(UserError, match=message) as caught:
         distiller.fit(x, y, verbose=0)
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         distiller.fit(*good, validation_data=(x, y), verbose=0)
+    assert "training" not in str(caught.value)
     for old, new in zip(before, weights_of(distiller)):
         np.testing.assert_array_equal(old, new)
 

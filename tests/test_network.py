@@ -102,3 +102,21 @@ def test_what_cannot_be_is_refused():
         tiny.network(num_classes=1)
     with pytest.raises(UserError, match=r"rank 4.*Received: shape=.None, 8, 8"):
         tiny.network().build((None, 8, 8))
+
+
+@pytest.mark.once
+def test_numbers_of_numpy_are_taken_as_numbers(tmp_path):
+    """`uint8` would overflow: 200 classes times 3 branches are 600 columns."""
+    counts = {"num_classes": np.uint8(200), "num_branches": np.int64(3)}
+    network = tiny.network(**counts)
+    assert network(np.zeros((1, 8, 8, 1), "float32"))["logits"].shape == (
+        *(1, 600, 3),
+    )
+    config = network.get_config()
+    assert all(type(config[name]) is int for name in counts)
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert loaded.count_params() == network.count_params()
+    for name, value in (("num_classes", 4.0), ("num_branches", "3")):
+        with pytest.raises(UserError, match=f"{name} must be an integer"):
+            tiny.network(**{name: value})

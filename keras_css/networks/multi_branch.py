@@ -1,5 +1,7 @@
 """One peer of a cohort: a trunk and n branches that see it differently."""
 
+import operator
+
 import keras
 from keras import ops
 
@@ -73,14 +75,8 @@ class MultiBranchNetwork(keras.Model):
     ):
         # Pixels are normalised before they are rounded.
         super().__init__(autocast=False, **kwargs)
-        if num_classes < 2:
-            raise UserError(
-                f"num_classes must be at least 2. Received: {num_classes}"
-            )
-        if num_branches < 1:
-            raise UserError(
-                f"num_branches must be at least 1. Received: {num_branches}"
-            )
+        num_classes = _whole_number("num_classes", num_classes, least=2)
+        num_branches = _whole_number("num_branches", num_branches, least=1)
         self.backbone = backbones.get(backbone)
         self.num_classes = num_classes
         self.num_branches = num_branches
@@ -251,3 +247,19 @@ def check_image_shape(shape):
             f"Received: shape={tuple(shape)}; add the missing axis, for "
             "example images[..., None] for grey images."
         )
+
+
+def _whole_number(name, value, least):
+    """Returns an integer of any kind, such as NumPy's, as Python's own.
+
+    NumPy's would overflow in products, and Keras takes none as a width.
+    """
+    try:
+        number = int(operator.index(value))
+    except TypeError:
+        raise UserError(
+            f"{name} must be an integer. Received: {value!r}"
+        ) from None
+    if number < least:
+        raise UserError(f"{name} must be at least {least}. Received: {value}")
+    return number

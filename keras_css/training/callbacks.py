@@ -54,8 +54,8 @@ class NonFiniteGuard(keras.callbacks.Callback):
         raise NonFiniteLossError(
             f"The loss must stay finite, but '{name}' became "
             f"{float(logs[name])} in epoch {self.epoch + 1}, {place}: lower "
-            "the learning rate, or check that all labels are classes; the "
-            "last complete checkpoint is kept."
+            "the learning rate, or check that all labels are classes, or "
+            "shares that sum to 1; the last complete checkpoint is kept."
         )
 
 

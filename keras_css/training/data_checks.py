@@ -1,23 +1,31 @@
 """Checks of what a user feeds, before anything is compiled or changed."""
 
+import itertools
+import types
+
 import keras
-import numpy as np
 
 from keras_css.errors import UserError
 from keras_css.networks.multi_branch import check_image_shape
+from keras_css.training.labels import check_counts
+from keras_css.training.labels import check_label_kind
+from keras_css.training.labels import check_labels
+from keras_css.training.labels import check_there
 
 
 def check_batch_source(x, y, num_classes, what="training"):
     """Checks images and labels in whatever form `fit` takes them.
 
     Arrays are checked completely. Of a `tf.data.Dataset` the element
-    specification is checked, of a `PyDataset` the first batch; labels beyond
-    that are caught in the step, where a wrong label makes the loss NaN.
+    specification is checked, of a `PyDataset` and of a batch that `first_of`
+    took the first batch; labels beyond that are caught in the step, where
+    those of another kind are refused and a wrong one makes the loss NaN.
 
     Args:
         x: Array `(N, H, W, c)`, `tf.data.Dataset`, `PyDataset` or another
             iterable (which is not looked into).
-        y: Array `(N,)` or `(N, 1)` of integers, or None.
+        y: Array of integers `(N,)` or `(N, 1)`, or of distributions `(N, C)`,
+            or None.
         num_classes: C.
         what: Which data this is, for messages.
 
@@ -28,7 +36,7 @@ def check_batch_source(x, y, num_classes, what="training"):
         UserError: If images or labels do not fit.
     """
     if isinstance(x, keras.utils.PyDataset):
-        if len(x) == 0:
+        if batch_count(x) == 0:
             raise UserError(f"The {what} data must hold at least one batch.")
         shape = getattr(x, "image_shape", None)
         x, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
@@ -36,56 +44,78 @@ def check_batch_source(x, y, num_classes, what="training"):
             check_labels(y, num_classes, what)
             return _image_shape((None, *shape))
     elif hasattr(x, "element_spec"):
-        spec = x.element_spec
-        parts = spec if isinstance(spec, tuple) else (spec,)
-        if not all(hasattr(part, "shape") for part in parts):
-            raise UserError(
-                f"The {what} data must yield (images, labels), received "
-                f"elements of {type(parts[0]).__name__}."
-            )
-        if len(parts) > 1:
-            _check_label_kind(parts[1].dtype.as_numpy_dtype, parts[1].shape)
-        return _image_shape(parts[0].shape)
+        return _check_spec(x.element_spec, num_classes, what)
     elif not hasattr(x, "shape"):
         return None
-    if y is None and what != "prediction":
-        raise UserError(f"The {what} data need labels: pass y, one an image.")
-    if y is not None:
+    if what != "prediction":
+        check_there(y, what)
         check_labels(y, num_classes, what)
-        if len(x) != len(y):
-            raise UserError(
-                f"The {what} data must have one label an image. Received: "
-                f"{len(x)} images and {len(y)} labels"
-            )
+        check_counts(len(x), len(y), what)
     return _image_shape(x.shape)
 
 
-def check_labels(labels, num_classes, what="training"):
-    """Raises `UserError` unless labels are integers in [0, num_classes)."""
-    labels = np.asarray(keras.ops.convert_to_numpy(labels))
-    _check_label_kind(labels.dtype, labels.shape, what)
-    if labels.size == 0:
-        raise UserError(f"The {what} data must hold at least one image.")
-    low, high = labels.min(), labels.max()
-    if low < 0 or high >= num_classes:
+def batch_count(x):
+    """Returns how many batches a `PyDataset` has, None if it never ends.
+
+    Keras knows it from `num_batches`, whose default is `len`.
+    """
+    try:
+        return x.num_batches
+    except NotImplementedError:
         raise UserError(
-            f"The {what} labels must lie in [0, {num_classes - 1}] for "
-            f"{num_classes} classes. Received: labels from {low} to {high}"
-        )
+            "A PyDataset needs num_batches or __len__, the number of its "
+            f"batches (None if it never ends). {type(x).__name__} has neither."
+        ) from None
 
 
-def _check_label_kind(dtype, shape, what="training"):
-    if not np.issubdtype(np.dtype(dtype), np.integer):
+def first_of(x, known=False):
+    """Looks at the first batch of a generator or of PyTorch's `DataLoader`.
+
+    Args:
+        x: What `fit` got.
+        known: Whether the shape of images is known: then no workers of a
+            loader are started for it.
+
+    Returns:
+        `(batch, x)`: the batch, None if it cannot be looked at; and x, or of
+        a generator one that yields this batch again.
+    """
+    if isinstance(x, types.GeneratorType):
+        batches = list(itertools.islice(x, 1))
+        return (batches or [None])[0], _again(batches, x)
+    if not known and _is_data_loader(x):
+        return next(iter(x), None), x
+    return None, x
+
+
+def _again(batches, generator):
+    yield from batches
+    yield from generator
+
+
+def _is_data_loader(x):
+    # Without importing PyTorch, which need not be there.
+    return any(
+        parent.__name__ == "DataLoader"
+        and parent.__module__.startswith("torch.utils.data")
+        for parent in type(x).__mro__
+    )
+
+
+def _check_spec(spec, num_classes, what):
+    """Checks what the elements of a `tf.data.Dataset` are."""
+    parts = spec if isinstance(spec, tuple) else (spec,)
+    if not all(hasattr(part, "shape") for part in parts):
         raise UserError(
-            f"The {what} labels must be integers. Received: dtype="
-            f"{np.dtype(dtype).name}; convert them, for example "
-            "labels.astype('int32')."
+            f"The {what} data must yield (images, labels), received "
+            f"elements of {type(parts[0]).__name__}."
         )
-    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
-        raise UserError(
-            f"The {what} labels must have shape (N,) or (N, 1), one class "
-            f"index an image. Received: shape={tuple(shape)}"
-        )
+    if what != "prediction":
+        labels = parts[1] if len(parts) > 1 else None
+        check_there(labels, what)
+        dtype = labels.dtype.as_numpy_dtype
+        check_label_kind(dtype, labels.shape, num_classes, what)
+    return _image_shape(parts[0].shape)
 
 
 def _image_shape(shape):

@@ -4,7 +4,6 @@ import contextlib
 import string
 
 import keras
-from keras import ops
 
 from keras_css import methods
 from keras_css.errors import UserError
@@ -13,16 +12,20 @@ from keras_css.precision import scaling_loss
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.data_checks import check_batch_source
+from keras_css.training.data_checks import first_of
+from keras_css.training.monitors import direct
 from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
 from keras_css.training.sgd import SGD
+from keras_css.training.step_losses import SHARE
+from keras_css.training.step_losses import StepLosses
 from keras_css.training.student import student_of
 from keras_css.training.train_step import TrainStep
 from keras_css.training.views import TrainingViews
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
-class OnlineDistiller(TrainStep, keras.Model):
+class OnlineDistiller(StepLosses, TrainStep, keras.Model):
     """Trains a cohort of networks together by one method.
 
     An ordinary Keras model: `compile`, `fit`, `evaluate`, `predict`, `save`.
@@ -45,7 +48,8 @@ class OnlineDistiller(TrainStep, keras.Model):
             `TrainingBatches`.
 
     Returns:
-        Dict from network name to its outputs, `{"logits", "features"}`.
+        Dict from network name to its outputs, `{"logits", "features"}`. If a
+        training batch is mixed, also `"share"`, that of an image's own label.
 
     Raises:
         UserError: If the cohort does not suit the method.
@@ -111,6 +115,18 @@ class OnlineDistiller(TrainStep, keras.Model):
         letters = string.ascii_lowercase
         return {f"network_{c}": n for c, n in zip(letters, self.networks)}
 
+    @property
+    def metrics_names(self):
+        """Names of what `evaluate` returns, in its order: the loss first."""
+        own, named = [], []
+        for metric in self.metrics:
+            several = isinstance(metric, NamedMeans)
+            (named if several else own).extend(
+                metric.names if several else [metric.name]
+            )
+        # Keras sorts those that are not called as a metric is.
+        return [*own, *sorted(named)]
+
     def build(self, input_shape):
         input_shape = (None, *input_shape[1:])
         for network in self.networks:
@@ -131,54 +147,10 @@ class OnlineDistiller(TrainStep, keras.Model):
         self.built = True
 
     def call(self, x, training=None):
-        views = self.views.take(x, training)
-        return self.method.call_networks(self.named_networks, views, training)
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        """Returns the method's loss and keeps the means of its terms.
-
-        Args:
-            x: Images `(B, H, W, c)`; not used.
-            y: Integer labels `(B,)` or `(B, 1)`.
-            y_pred: What `call` returned.
-            sample_weight: `(B,)` or None.
-            training: Whether layers of the method's own train.
-
-        Returns:
-            A scalar, losses added by the networks' layers included.
-        """
-        labels = _flat_labels(y)
-
-        def losses_for(labels):
-            return self.method.compute_losses(
-                y_pred,
-                labels,
-                sample_weight,
-                epoch=self.epoch,
-                training=training,
-            )
-
-        terms = self.views.mix_terms(losses_for, labels, training)
-        total = terms["loss"]
-        for extra in self.losses:
-            total = total + ops.sum(extra)
-        self.term_means.update_state(terms, ops.shape(labels)[0])
-        return total
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Updates every student's accuracy and returns all metrics."""
-        labels = _flat_labels(y)
-        students = self.method.students(y_pred)
-        logits = ops.stack(list(students.values()))
-        correct = ops.argmax(logits, axis=-1) == ops.expand_dims(labels, 0)
-        means = ops.mean(ops.cast(correct, "float32"), axis=1)
-        accuracies = {
-            f"{name}/accuracy": means[i] for i, name in enumerate(students)
-        }
-        self.accuracy_means.update_state(accuracies, ops.shape(labels)[0])
-        return self.get_metrics_result()
+        views, share = self.views.take_mixed(x, training)
+        networks = self.named_networks
+        outputs = self.method.call_networks(networks, views, training)
+        return outputs if share is None else {**outputs, SHARE: share}
 
     def compile(
         self,
@@ -256,12 +228,14 @@ class OnlineDistiller(TrainStep, keras.Model):
             UserError: If images or labels do not fit, or a loss term becomes
                 NaN or infinite.
         """
-        self._check_and_build(x, y)
+        x = self._check_and_build(x, y)
         self._hold(getattr(x, "resident", None))
         if isinstance(validation_data, (tuple, list)):
             self._check_and_build(*validation_data[:2], what="validation")
         elif validation_data is not None:
-            self._check_and_build(validation_data, None, what="validation")
+            validation_data = self._check_and_build(
+                validation_data, None, what="validation"
+            )
         try:
             return super().fit(
                 x=x,
@@ -297,7 +271,7 @@ class OnlineDistiller(TrainStep, keras.Model):
         """
         inside_fit = isinstance(callbacks, keras.callbacks.CallbackList)
         if not inside_fit:
-            self._check_and_build(x, y, what="evaluation")
+            x = self._check_and_build(x, y, what="evaluation")
             callbacks = self._callbacks(callbacks, verbose)
             verbose = 0
         return super().evaluate(
@@ -331,7 +305,7 @@ class OnlineDistiller(TrainStep, keras.Model):
         Returns:
             Dict from network name to `{"logits", "features"}`, NumPy arrays.
         """
-        self._check_and_build(x, None, what="prediction")
+        x = self._check_and_build(x, None, what="prediction")
         # One step a call: outputs leave the device after each, and TensorFlow
         # would trace every step of a call for itself.
         with self.one_step_a_call():
@@ -419,14 +393,21 @@ class OnlineDistiller(TrainStep, keras.Model):
             self.train_function = None
 
     def _check_and_build(self, x, y, what="training"):
-        classes = self.networks[0].num_classes
-        shape = check_batch_source(x, y, classes, what)
+        """Returns x, or what stands for it where looking took a batch."""
+        classes = self.method.num_classes
+        batch, x = first_of(x, self.built)
+        if batch is None:
+            shape = check_batch_source(x, y, classes, what)
+        else:
+            images, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
+            shape = check_batch_source(images, labels, classes, what)
         if shape is not None and not self.built:
             self.build(shape)
         # Weights made inside a compiled step would make TensorFlow trace the
         # step a second time, which takes longer than an epoch on digits.
         if self.built and self.compiled and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+        return x
 
     def _meet_first_batch(self, x, y, what="training"):
         # Later ones cost nothing more: a check would wait for the device.
@@ -436,9 +417,6 @@ class OnlineDistiller(TrainStep, keras.Model):
     def _callbacks(self, callbacks, verbose, *own):
         given = callbacks or []
         given = list(given) if isinstance(given, (list, tuple)) else [given]
+        direct(given)
         line = [ProgressLine(verbose)] if verbose else []
         return [*own, *line, *given]
-
-
-def _flat_labels(y):
-    return ops.cast(ops.reshape(y, (-1,)), "int32")

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_css.data.augmentation import Augmentation
-from keras_css.data.augmentation.mixing import partner
 
 
 class TrainingViews(keras.layers.Layer):
@@ -25,8 +24,6 @@ class TrainingViews(keras.layers.Layer):
         self.mixing = mixing
         self.resident = None
         self.generator = keras.random.SeedGenerator()
-        # Of the batch in the step that is being traced.
-        self._share = None
         self.built = True
 
     @property
@@ -44,15 +41,24 @@ class TrainingViews(keras.layers.Layer):
                 `"images"` or `"rows"`, as `TrainingBatches` yields it.
             training: Whether to change them; else all see them as they are.
         """
+        return self.take_mixed(x, training)[0]
+
+    def take_mixed(self, x, training):
+        """Returns the views, as `take` does, and how they are mixed.
+
+        Returns:
+            `(views, share)`: share is that of an image's own label, a scalar,
+            or None if images are not mixed. It is the same in all views.
+        """
         images, draws = self._unpack(self.with_draws(x) if training else x)
         if not training:
-            return dict.fromkeys(self.names, images)
-        if self.each_has_own:
-            return {
-                name: self._view(images, draws, i)
-                for i, name in enumerate(self.names)
-            }
-        return dict.fromkeys(self.names, self._view(images, draws, 0))
+            return dict.fromkeys(self.names, images), None
+        count = len(self.names) if self.each_has_own else 1
+        found = [self._view(images, draws, i) for i in range(count)]
+        if not self.each_has_own:
+            found *= len(self.names)
+        views = {name: view for name, (view, _) in zip(self.names, found)}
+        return views, found[0][1]
 
     def with_draws(self, x):
         """Returns a training batch with the uniform numbers that it needs."""
@@ -62,27 +68,6 @@ class TrainingViews(keras.layers.Layer):
             (ops.shape(x)[0], self.num_draws), seed=self.generator
         )
         return {"images": x, "draws": draws}
-
-    def mix_terms(self, losses_for, labels, training):
-        """Returns the loss terms of a batch, for mixed labels if it is mixed.
-
-        A loss that is linear in the label's distribution, as cross-entropy is,
-        is mixed as the labels are; a term without labels stays as it is.
-
-        Args:
-            losses_for: Function from labels `(B,)` to a dict of terms.
-            labels: int32 `(B,)`.
-            training: Whether this is a training step.
-        """
-        terms = losses_for(labels)
-        share, self._share = self._share, None
-        if not training or share is None:
-            return terms
-        others = losses_for(partner(labels))
-        return {
-            name: share * term + (1 - share) * others[name]
-            for name, term in terms.items()
-        }
 
     def save_own_variables(self, store):
         # Keras keeps no random state, and training would go on otherwise.
@@ -99,13 +84,12 @@ class TrainingViews(keras.layers.Layer):
         return self.resident.take(x), x["draws"]
 
     def _view(self, images, draws, place):
-        """Returns the images of one view, and notes the share of labels."""
+        """Returns the images of one view, and the share of their own labels."""
         images = self._augment(images, draws, place)
         if self.mixing is None:
-            return images
+            return images, None
         last = draws[:, -self.mixing.num_draws :]
-        images, self._share = self.mixing(ops.cast(images, "float32"), last)
-        return images
+        return self.mixing(ops.cast(images, "float32"), last)
 
     def _augment(self, images, draws, place):
         if self.augmentation is None:

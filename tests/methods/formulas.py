@@ -2,7 +2,8 @@
 
 Each takes what the networks put out, `x`, and a copy of it, `fixed`, which
 stands wherever a target is detached: moving `x` alone gives the gradient with
-those targets held still.
+those targets held still. Labels `y` are classes `(B,)` or distributions over
+them `(B, C)`.
 """
 
 import numpy as np
@@ -15,8 +16,21 @@ def log_softmax(z):
 
 
 def ce(z, y):
-    """Mean over the batch of -log softmax(z)[y]."""
-    return -log_softmax(z)[np.arange(len(y)), y].mean()
+    """Mean over the batch of -sum over classes of y log softmax(z)."""
+    return -(shares(y, z.shape[1]) * log_softmax(z)).sum(axis=1).mean()
+
+
+def shares(y, columns):
+    return np.eye(columns)[y] if y.ndim == 1 else y
+
+
+def joint(y, place, places):
+    """The label of class y at a place, among C * places columns."""
+    if y.ndim == 1:
+        return y * places + place
+    found = np.zeros((len(y), y.shape[1] * places))
+    found[:, place::places] = y
+    return found
 
 
 def kd(q, z, t):
@@ -98,8 +112,10 @@ def naive(z, y):
 
 
 def min_logit(z, y):
-    true = [own[np.arange(len(y)), y][:, None] for own in z]
-    return np.min([own - t for own, t in zip(z, true)], axis=0)
+    t = shares(y, z[0].shape[1])
+    return np.min(
+        [own - (t * own).sum(axis=1, keepdims=True) for own in z], axis=0
+    )
 
 
 def linear(z, y):
@@ -122,7 +138,7 @@ def ffl(x, fixed, y, w, t):
 
 
 def hssakd(x, fixed, y, w, t):
-    joint = np.concatenate([y * 4 + r for r in range(4)])
+    turned = np.concatenate([joint(y, r, 4) for r in range(4)])
     total = 0.0
     for own, other in (("network_a", "network_b"), ("network_b", "network_a")):
         z, q = x[f"{own}/logits"][..., 0], fixed[f"{other}/logits"][..., 0]
@@ -131,14 +147,14 @@ def hssakd(x, fixed, y, w, t):
             branches(x[f"{own}/auxiliary"]),
             branches(fixed[f"{other}/auxiliary"]),
         )
-        total += sum(ce(p, joint) + w * kd(r, p, t) for p, r in pairs)
+        total += sum(ce(p, turned) + w * kd(r, p, t) for p, r in pairs)
     return total
 
 
 def joint_ce(logits, y):
     """Mean over the branches of the cross-entropy of their joint labels."""
     z = branches(logits)
-    return np.mean([ce(p, y * len(z) + i) for i, p in enumerate(z)])
+    return np.mean([ce(p, joint(y, i, len(z))) for i, p in enumerate(z)])
 
 
 def css_main(x, fixed, y, w, t, scores=True):
@@ -156,11 +172,11 @@ def css_main(x, fixed, y, w, t, scores=True):
         u = joint_ce(fixed[f"{own}/logits"], y) / joint_ce(
             fixed[f"{other}/logits"], y
         )
-        joint = joint_ce(x[f"{own}/logits"], y)
+        branches_ce = joint_ce(x[f"{own}/logits"], y)
         taught = np.mean([kd(q[i], p, t) for i, p in enumerate(z)])
-        joint += (u if scores else 1.0) * w * taught
+        branches_ce += (u if scores else 1.0) * w * taught
         main = x[f"{own}/main"]
-        total += joint + ce(main, y)
+        total += branches_ce + ce(main, y)
         total += w * kd(fixed[f"{other}/main"], main, t)
         total += w * kd(everyone, main, t)
     return total

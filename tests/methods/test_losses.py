@@ -174,12 +174,20 @@ CASES = {
 }
 
 
+LABELS = np.array([0, 3, 1, 2, 3], "int32")
+
+
+def soft_labels():
+    rows = np.random.default_rng(4).dirichlet(np.ones(C), B)
+    return rows.astype("float32")
+
+
+@pytest.mark.parametrize("labels", [LABELS, soft_labels()], ids=["", "soft"])
 @pytest.mark.parametrize("name", CASES)
-def test_loss_and_gradients(name):
+def test_loss_and_gradients(name, labels):
     case = CASES[name]()
     case.meet()
     leaves = case.outputs()
-    labels = np.array([0, 3, 1, 2, 3], "int32")
     formula = case.formula
     if isinstance(case.method, OKDDip):
         case.method.build({"network_a": {"features": (None, D, 4)}})
@@ -198,8 +206,10 @@ def test_loss_and_gradients(name):
     exact = {n: leaf.astype("float64") for n, leaf in leaves.items()}
     w = formulas.ramp(EPOCH, 5)
 
+    y = labels if labels.ndim == 1 else labels.astype("float64")
+
     def reference(moved):
-        return formula(moved, exact, labels, w, 3.0)
+        return formula(moved, exact, y, w, 3.0)
 
     assert value == pytest.approx(reference(exact), rel=1e-5)
     rng = np.random.default_rng(2)
@@ -219,6 +229,27 @@ def test_loss_and_gradients(name):
             assert gradient[place] == pytest.approx(
                 slope, rel=1e-3, abs=2e-5
             ), (key, place)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_hot_labels_are_those_classes(name):
+    case = CASES[name]()
+    case.meet()
+    if isinstance(case.method, OKDDip):
+        case.method.build({"network_a": {"features": (None, D, 4)}})
+    found = []
+    for labels in (LABELS, np.eye(C, dtype="float32")[LABELS]):
+
+        def loss(tensors, labels=labels):
+            return case.method.compute_losses(
+                nested(tensors), labels, epoch=EPOCH, training=True
+            )["loss"]
+
+        found.append(value_and_gradients(loss, case.outputs()))
+    (value, gradients), (again, same) = found
+    assert again == pytest.approx(value, rel=1e-6)
+    for key, gradient in gradients.items():
+        np.testing.assert_allclose(same[key], gradient, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if "css" not in n])

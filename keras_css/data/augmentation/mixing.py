@@ -81,6 +81,27 @@ def partner(batch):
     return ops.roll(batch, 1, axis=0)
 
 
+def mixed_labels(labels, share):
+    """Returns the labels of mixed images.
+
+    Args:
+        labels: Distributions over the classes `(B, C)`.
+        share: Of an image's own label, a scalar.
+    """
+    share = ops.cast(share, labels.dtype)
+    return share * labels + (1 - share) * partner(labels)
+
+
+def dominant_labels(labels, share):
+    """Returns the class of each mixed image that has the larger share.
+
+    Args:
+        labels: Integer tensor `(B,)`.
+        share: Of an image's own label, a scalar; at 0.5 its own counts.
+    """
+    return ops.where(share >= 0.5, labels, partner(labels))
+
+
 @functools.cache
 def _quantiles(alpha):
     from scipy.stats import beta
