@@ -73,6 +73,8 @@ class RunConfig(DataRequest):
         cutout: Side of a random square without content; 0 for none.
         mixup: Alpha of mixup; 0 for none.
         cutmix: Alpha of CutMix; 0 for none.
+        mix_probability: Share of the batches that are mixed.
+        label_smoothing: Share of a label that all classes get alike.
         augment_each_network: Whether every network (every branch where the
             method has it so) sees its own changes.
         precision: Of the networks while they train, a name of `PRECISIONS`;
@@ -116,6 +118,8 @@ class RunConfig(DataRequest):
     cutout: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+    mix_probability: float = 1.0
+    label_smoothing: float = 0.0
     augment_each_network: bool | None = None
     precision: str = "float32"
 
@@ -176,6 +180,8 @@ class RunConfig(DataRequest):
             ("pretrained_rate", 0, 1),
             ("mixup", 0, 100),
             ("cutmix", 0, 100),
+            ("mix_probability", 0.001, 1),
+            ("label_smoothing", 0, 0.999),
         ):
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
