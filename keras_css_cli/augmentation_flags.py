@@ -6,7 +6,7 @@ FLAGS = flags.FLAGS
 NAMES = (
     *("crop_padding", "random_resized_crop", "horizontal_flip"),
     *("color_jitter", "rand_augment", "cutout", "mixup", "cutmix"),
-    "augment_each_network",
+    *("mix_probability", "label_smoothing", "augment_each_network"),
 )
 
 flags.DEFINE_integer("crop_padding", None, "Padding for random crops; 0: off.")
@@ -26,6 +26,14 @@ flags.DEFINE_float(
 flags.DEFINE_integer("cutout", 0, "Side of a random square without content.")
 flags.DEFINE_float("mixup", 0, "Alpha of mixup, such as 0.2.")
 flags.DEFINE_float("cutmix", 0, "Alpha of CutMix, such as 1.")
+flags.DEFINE_float(
+    "mix_probability", 1.0, "Share of the batches that mixup and CutMix change."
+)
+flags.DEFINE_float(
+    "label_smoothing",
+    0.0,
+    "Share of a label that all classes get alike, such as 0.1.",
+)
 flags.DEFINE_bool(
     "augment_each_network",
     None,

@@ -7,11 +7,14 @@ seeds or data sets may be named later; what is then not named is that of the
 calls before. The recipe stays, and its flags are given each time.
 
 --dataset may be a list here, and a set's own place may follow its name as
-name=path. A method is a name, or name:option=value+option=value, where
-transformation, branches and joint_labels are options, too. All networks
-of all methods have one backbone, --network_a or the data set's; each method has
-as many of them, and as many branches, as it has by default. (With --network_b
-and further ones, a cohort takes the backbones in turn.)
+name=path. A method is a name, or name:option=value+option=value, where an
+option is one of the method or a setting of how it trains, such as cutmix=1 or
+weight_decay=0.005. All networks of all methods have one backbone, --network_a
+or the data set's; each method has as many of them, and as many branches, as it
+has by default. (With --network_b and further ones, a cohort takes the backbones
+in turn.)
+
+--budget compute compares at equal training compute instead of equal epochs.
 
 Writes table.md, table.csv, results.json and figure.png into --out_dir, and the
 run folders under cells/. Examples:
@@ -61,6 +64,28 @@ flags.DEFINE_list(
     "0,1,2.",
 )
 flags.DEFINE_string("out_dir", None, "Folder of the comparison.")
+flags.DEFINE_enum(
+    "budget",
+    "epochs",
+    ["epochs", "compute"],
+    "What is equal: epochs, or training compute. Then steps are measured, the "
+    "dearest method trains for --epochs, and each other one for as many as "
+    "cost the same; measure on an otherwise idle machine.",
+)
+flags.DEFINE_enum(
+    "keep",
+    "all",
+    ["all", "small"],
+    "Of a finished training: all of its run folder, or only the small files "
+    "that tables need.",
+)
+flags.DEFINE_string(
+    "study",
+    None,
+    "An experiment by name, which other flags change: small_images. It names "
+    "methods, seeds, budget and settings, and keeps small files; the files in "
+    "keras_css/studies say what each is for.",
+)
 flags.DEFINE_integer("jobs", 1, "Trainings at a time; they share the cores.")
 
 AFTER_INTERRUPT = (
@@ -80,6 +105,7 @@ def run():
         "methods": _listed("methods"),
         "seeds": _seeds(),
     }
+    budget, keep = FLAGS.budget, FLAGS.keep
     environment = _environment()
     use_backend(FLAGS.backend)
     run_extensions()
@@ -89,6 +115,11 @@ def run():
     from keras_css.comparison import compare
     from keras_css.comparison.compare import comparison_text
 
+    if FLAGS.study:
+        study = _study()
+        grid = {name: grid[name] or study[name] for name in grid}
+        budget = budget if FLAGS["budget"].present else study["budget"]
+        keep = keep if FLAGS["keep"].present else "small"
     recipe = recipe_flags.settings()
     del recipe["dataset"]
     backend = keras.backend.backend()
@@ -96,10 +127,11 @@ def run():
         FLAGS.out_dir,
         recipe,
         grid,
-        lambda cell: _training(cell, backend),
+        lambda cell, *args, **kwargs: _training(cell, backend, *args, **kwargs),
         FLAGS.jobs,
         environment,
         say,
+        *(budget, keep),
     )
     print(f"\ntest accuracy (%)\n\n{comparison_text(summary)}\n")
     print(f"tables and figure: {pathlib.Path(FLAGS.out_dir) / 'table.md'}")
@@ -108,6 +140,28 @@ def run():
             f"cells that failed: {', '.join(cell.title for cell in failed)}; "
             "their logs say why, and the same command tries them again."
         )
+
+
+def _study():
+    """Returns the grid and budget of the study that was named.
+
+    Its settings become the flags that were not given, as trainings get them.
+    """
+    from keras_css.studies import STUDIES
+
+    study = STUDIES.get(FLAGS.study)
+    for name, value in study.SETTINGS.items():
+        if FLAGS[name].present:
+            continue
+        if name == "image_size":
+            value = "x".join(map(str, value))
+        FLAGS[name].parse(str(value))
+    return {
+        "datasets": [study.SETTINGS["dataset"]],
+        "methods": list(study.METHODS),
+        "seeds": list(study.SEEDS),
+        "budget": study.BUDGET,
+    }
 
 
 def _listed(name):
@@ -148,27 +202,43 @@ def _environment():
     }
 
 
-def _training(cell, backend):
-    """Returns the command that trains a cell, or goes on with it."""
+def _training(cell, backend, epochs=None, estimate=False):
+    """Returns the command that trains a cell, or goes on with it.
+
+    Args:
+        cell: A `Cell`.
+        backend: Of Keras.
+        epochs: Instead of those of the flags, or None.
+        estimate: Whether it only measures steps.
+    """
     from keras_css.comparison.cell import cohort_of
     from keras_css.comparison.cell import split_dataset
     from keras_css.comparison.cell import split_method
 
     command = [sys.executable, "-P", "-m", "keras_css_cli", "train"]
-    command += [f"--run_dir={cell.folder}", "--resume"]
     command += extension_flags.extension_arguments()
-    if cell.begun:
+    if estimate:
+        command.append("--estimate")
+    else:
+        command += [f"--run_dir={cell.folder}", "--resume"]
+    if cell.begun and not estimate:
         return command
     method, options, own = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
     named = [FLAGS[name].value for name in recipe_flags.NETWORKS]
     networks = cohort_of(cell, named)
+    keys = {setting.partition("=")[0] for setting in own}
+    # Of a flag that is given twice the last one holds, but these are two.
+    length = {"epochs", "steps"}
+    length = length if epochs or keys & length else set()
     given = [
         FLAGS[name].serialize()
         for name in recipe_flags.NAMES
-        if name not in ("dataset", *networks, *own) and FLAGS[name].present
+        if name not in {"dataset", *networks, *length} and FLAGS[name].present
     ]
-    given += [f"--{key}={name}" for key, name in {**networks, **own}.items()]
+    given += [f"--{key}={name}" for key, name in networks.items()]
+    given += [f"--{setting}" for setting in own]
+    given += [f"--epochs={epochs}"] if epochs else []
     return [
         *command,
         *given,

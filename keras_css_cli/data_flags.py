@@ -9,7 +9,7 @@ MOST_DIGITS = 9
 NAMES = (
     *("dataset", "data_dir", "download", "image_size", "crop_fraction"),
     *("crop_to_box", "box_margin", "on_bad_image", "validation_fraction"),
-    *("test_fraction", "feeding"),
+    *("test_fraction", "feeding", "first_classes", "per_class"),
 )
 
 flags.DEFINE_string(
@@ -67,6 +67,17 @@ flags.DEFINE_string(
     "auto",
     "resident: all images on the device; stream: pictures are read again each "
     "epoch; auto: resident if they take little memory.",
+)
+
+
+flags.DEFINE_integer(
+    "first_classes", None, "Take only so many classes, for a quick trial."
+)
+flags.DEFINE_integer(
+    "per_class",
+    None,
+    "Take only so many training images of each class, chosen by their content: "
+    "the same ones from any copy of a set. Test images stay.",
 )
 
 

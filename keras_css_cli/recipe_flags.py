@@ -13,8 +13,9 @@ OWN_NAMES = (
     *NETWORKS,
     *(*WEIGHTS, "freeze", "pretrained_rate"),
     *("branches", "transformation", "joint_labels"),
-    *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay"),
-    *("warmup_epochs", "lr_milestones", "precision"),
+    *("epochs", "steps", "batch_size"),
+    *("optimizer", "learning_rate", "momentum", "nesterov", "weight_decay"),
+    *("schedule", "warmup_epochs", "lr_milestones", "precision"),
 )
 NAMES = (*OWN_NAMES, *data_flags.NAMES, *augmentation_flags.NAMES)
 
@@ -85,10 +86,28 @@ flags.DEFINE_bool(
     "joint_labels", None, "Whether heads predict class x transformation."
 )
 flags.DEFINE_integer("epochs", None, "Epochs of the whole run.")
+flags.DEFINE_integer(
+    "steps",
+    None,
+    "Steps of the whole run instead of --epochs, rounded up to whole epochs: "
+    "small sets need as many steps as large ones.",
+)
 flags.DEFINE_integer("batch_size", None, "Images a step.")
-flags.DEFINE_float("learning_rate", None, "Full learning rate of SGD.")
+flags.DEFINE_string(
+    "optimizer", "sgd", "sgd, or adamw (whose rates are 10 to 100 times lower)."
+)
+flags.DEFINE_float("learning_rate", None, "Full learning rate.")
 flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.")
-flags.DEFINE_float("weight_decay", 5e-4, "Coupled weight decay of SGD.")
+flags.DEFINE_bool("nesterov", False, "Whether SGD looks ahead.")
+flags.DEFINE_float(
+    "weight_decay", 5e-4, "Weight decay: coupled in SGD, decoupled in AdamW."
+)
+flags.DEFINE_string(
+    "schedule",
+    "steps",
+    "Of the learning rate after warm-up: steps (a tenth at each of "
+    "lr_milestones), or cosine (half of one, down to nothing).",
+)
 flags.DEFINE_integer(
     "warmup_epochs", None, "Epochs of warm-up; default a tenth, at most 5."
 )
@@ -122,6 +141,8 @@ def settings():
     if FLAGS.lr_milestones is not None:
         found["lr_milestones"] = milestones(FLAGS.lr_milestones)
     for name, value in recipe().items():
+        if name == "epochs" and FLAGS["steps"].present:
+            continue
         if name in found and not FLAGS[name].present:
             found[name] = value
     return found

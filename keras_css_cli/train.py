@@ -75,6 +75,11 @@ flags.DEFINE_enum(
     "What a loss that is NaN or infinite leads to: the end, or a return to the "
     "last checkpoint with half the learning rate, three times at most.",
 )
+flags.DEFINE_bool(
+    "estimate",
+    False,
+    "Train a few steps, say how long the run would take, and write nothing.",
+)
 flags.DEFINE_bool("resume", False, "Go on from the last checkpoint of run_dir.")
 
 AFTER_INTERRUPT = (
@@ -95,11 +100,15 @@ def run():
     from keras_css.evaluation.report import summary_text
     from keras_css.runs import RunConfig
     from keras_css.runs import train
+    from keras_css.runs.estimate import estimate
 
     if stored:
         config = RunConfig.from_json(stored["config"])
     else:
         config = RunConfig(**_settings())
+    if FLAGS.estimate:
+        print(estimate(config, say, FLAGS.steps_per_call).describe())
+        return
     run_dir = FLAGS.run_dir or _new_run_dir(config)
     result = train(
         config,

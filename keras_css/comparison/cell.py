@@ -11,8 +11,11 @@ from keras_css.errors import UserError
 from keras_css.methods import METHODS
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import NETWORKS
+from keras_css.runs.config import OF_ONE_METHOD
 from keras_css.runs.config import RunConfig
+from keras_css.runs.config import has_option
 from keras_css.runs.config import parse_method_options
+from keras_css.runs.config import parse_settings
 from keras_css.runs.folder import RunFolder
 from keras_css.training import OnlineDistiller
 from keras_css_runtime.shapes import CELL
@@ -20,9 +23,6 @@ from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import is_result
 from keras_css_runtime.shapes import read_object
 from keras_css_runtime.text import composed
-
-# Settings of a run that a method of a comparison may have for itself.
-OF_NETWORKS = ("branches", "transformation", "joint_labels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +77,22 @@ class Cell:
         found = _read(RunFolder(self.folder).result)
         return found if is_result(found) else None
 
+    def keep_small(self):
+        """Removes what no table needs of a finished cell: networks, pictures.
+
+        What stays is small enough for a repository, and counts as finished
+        wherever it is copied to.
+        """
+        run = RunFolder(self.folder)
+        kept = {run.config, run.result, run.history}
+        for path in [*self.folder.iterdir(), self.log]:
+            if path in kept:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
     def remove_broken_files(self):
         """Removes what a crash left that no training can go on from."""
         if not self.begun:
@@ -122,15 +138,13 @@ def check_cell(cell, recipe):
         cell: A `Cell`.
         recipe: Dict of the other settings of `RunConfig`.
     """
-    name, options, method = _method_of(cell)
-    _, _, own = split_method(cell.method)
+    name, options, settings, method = _method_of(cell)
     dataset, data_dir = split_dataset(cell.dataset)
     config = RunConfig(
         **{
-            **recipe,
+            **with_settings(recipe, settings),
             **({"data_dir": data_dir} if data_dir else {}),
             **cohort_of(cell, [recipe.get(key) for key in NETWORKS]),
-            **{key: _setting(key, text) for key, text in own.items()},
         },
         dataset=dataset,
         method=name,
@@ -154,49 +168,45 @@ def cohort_of(cell, named):
             cohort takes them in turn. Without any the first one of the data
             set's recipe.
     """
-    size = _method_of(cell)[2].cohort_size
+    _, _, settings, method = _method_of(cell)
     named = [name for name in named if name and name != "none"]
     entry = get_entry(split_dataset(cell.dataset)[0])
     turns = itertools.cycle(named or [entry.recipe.network_a])
+    size = method.cohort_size
     chosen = [*itertools.islice(turns, size), *["none"] * len(NETWORKS)]
-    return dict(zip(NETWORKS, chosen))
+    own = {key: settings[key] for key in NETWORKS if key in settings}
+    return {**dict(zip(NETWORKS, chosen)), **own}
 
 
 def _method_of(cell):
-    """Returns the name of a cell's method, its options and a new one of it."""
-    name, assignments, _ = split_method(cell.method)
+    """Returns a cell's method by name, options, settings, and a new one."""
+    name, assignments, settings = split_method(cell.method)
     options = parse_method_options(name, assignments)
-    return name, options, METHODS.get(name)(**options)
+    settings = parse_settings(settings)
+    return name, options, settings, METHODS.get(name)(**options)
 
 
 def split_method(text):
-    """Returns the parts of `name:name=value+name=value`.
+    """Returns name, options and settings of `name:name=value+name=value`.
 
-    Returns:
-        The method's name, the `name=value` texts of its own options, and a
-        dict of the texts of those of `OF_NETWORKS`.
+    Both are lists of `name=value` texts. What the method has as an argument
+    is an option; another name of `OF_ONE_METHOD` is a setting of the run.
     """
     name, colon, rest = text.partition(":")
-    options, settings = [], {}
+    options, settings = [], []
     for assignment in rest.split("+") if colon else []:
-        key, equals, value = assignment.partition("=")
-        if equals and key in OF_NETWORKS:
-            settings[key] = value
-        else:
-            options.append(assignment)
+        key = assignment.partition("=")[0]
+        is_setting = key in OF_ONE_METHOD and not has_option(name, key)
+        (settings if is_setting else options).append(assignment)
     return name, options, settings
 
 
-def _setting(key, text):
-    """Returns the value of one of `OF_NETWORKS`."""
-    if key == "transformation":
-        return text
-    if key == "branches" and text.isdecimal():
-        return int(text)
-    if key == "joint_labels" and text in ("true", "false"):
-        return text == "true"
-    kind = {"branches": "a whole number"}.get(key, "true or false")
-    raise UserError(f"{key} of a method must be {kind}, received '{text}'.")
+def with_settings(recipe, settings):
+    """Returns a comparison's recipe with what one method has of its own."""
+    length = {"epochs", "steps"}
+    if length & set(settings):
+        recipe = {k: v for k, v in recipe.items() if k not in length}
+    return {**recipe, **settings}
 
 
 def split_dataset(text):

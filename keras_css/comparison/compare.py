@@ -6,8 +6,12 @@ import pathlib
 
 import keras
 
+from keras_css.comparison.advice import advise
+from keras_css.comparison.budget import check_no_own_length
+from keras_css.comparison.budget import epochs_for_equal_compute
 from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import make_cells
+from keras_css.comparison.differences import differences
 from keras_css.comparison.facts import gather_facts
 from keras_css.comparison.figure import draw_comparison
 from keras_css.comparison.folder import complete_grid
@@ -15,6 +19,7 @@ from keras_css.comparison.folder import locked
 from keras_css.comparison.folder import remember
 from keras_css.comparison.markdown import summary_table
 from keras_css.comparison.markdown import to_markdown
+from keras_css.comparison.processes import measured
 from keras_css.comparison.processes import run_cells
 from keras_css.comparison.table import MEASURES
 from keras_css.comparison.table import student_rows
@@ -23,7 +28,17 @@ from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_together
 
 
-def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
+def compare(
+    out_dir,
+    recipe,
+    grid,
+    command,
+    jobs,
+    environment,
+    say=print,
+    budget="epochs",
+    keep="all",
+):
     """Trains every cell of a grid that is not finished and writes tables.
 
     The tables show the cells that are named and those that earlier calls
@@ -34,10 +49,15 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
         recipe: Dict of settings of `RunConfig`, the same for all cells.
         grid: Dict with the lists `datasets`, `methods` and `seeds`; None
             stands for what earlier calls named, see `complete_grid`.
-        command: Function from a `Cell` to the list of words that trains it.
+        command: Function from a `Cell` and its epochs (None for those of the
+            recipe) to the list of words that trains it; with `estimate=True`
+            to the one that measures its steps.
         jobs: How many trainings run at a time.
         environment: Dict of the trainings' environment variables.
         say: Function that takes a line for the user.
+        budget: `"epochs"`, the same for all, or `"compute"`: as many as cost
+            what the dearest method's cost.
+        keep: Of a finished cell: `"all"`, or `"small"`: what tables need.
 
     Returns:
         `(summary, failed)`: a list of `Row`, and the cells that failed.
@@ -51,11 +71,17 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
     cells = make_cells(out_dir, **grid)
     for cell in cells:
         check_cell(cell, recipe)
+    if budget == "compute":
+        check_no_own_length(cells)
     with locked(out_dir) as lock:
-        known = remember(out_dir, keras.backend.backend(), recipe, grid)
+        backend = keras.backend.backend()
+        known = remember(out_dir, backend, recipe, grid, budget)
         shown = make_cells(out_dir, **known)
 
         def write():
+            for cell in cells if keep == "small" else ():
+                if cell.finished:
+                    cell.keep_small()
             return write_tables(out_dir, shown, set(cells), jobs)
 
         write()
@@ -64,8 +90,17 @@ def compare(out_dir, recipe, grid, command, jobs, environment, say=print):
             f"cells: {len(cells)}, finished: {len(cells) - len(unfinished)}, "
             f"to train: {len(unfinished)}, {jobs} at a time"
         )
+
+        def measure(cell):
+            return measured(command(cell, estimate=True), environment)
+
+        epochs = {}
+        if budget == "compute" and unfinished:
+            epochs = epochs_for_equal_compute(out_dir, cells, measure, say)
         failed = run_cells(
-            unfinished, command, jobs, environment, lock, say, write
+            unfinished,
+            lambda cell: command(cell, epochs.get(cell)),
+            *(jobs, environment, lock, say, write),
         )
         summary = write()
     return summary, failed
@@ -98,10 +133,17 @@ def write_tables(out_dir, cells, named, jobs):
         **facts,
         "missing": [cell.title for cell in missing],
         "summary": [row.to_json() for row in summary],
+        "differences": [
+            difference.to_json()
+            for part in ("validation", "test")
+            for difference in differences(summary, part)
+        ],
         "rows": [row.to_json() for row in rows],
     }
     contents = {
-        "table.md": to_markdown(facts, summary, rows, missing).encode(),
+        "table.md": to_markdown(
+            facts, summary, rows, missing, advise(summary, facts["datasets"])
+        ).encode(),
         "table.csv": _to_csv(rows).encode(),
         "results.json": json_text(document).encode(),
     }

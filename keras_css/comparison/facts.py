@@ -1,6 +1,5 @@
 """What a comparison is made of: data, cohorts, versions, machine."""
 
-from keras_css.comparison.cell import OF_NETWORKS
 from keras_css.errors import UserError
 from keras_css.runs.config import RunConfig
 from keras_css_runtime.shapes import MACHINE
@@ -10,6 +9,7 @@ OF_DATA = (
     *("image_shape", "training_images", "validation_images", "test_images"),
 )
 OF_TRAINING = ("epochs", "batch_size", "learning_rate")
+OF_COHORT = ("branches", "transformation", "joint_labels")
 
 
 def gather_facts(configs, backend, jobs):
@@ -36,11 +36,12 @@ def gather_facts(configs, backend, jobs):
             "backbones": list(dict.fromkeys([*backbones, *networks])),
             "classes": len(data["class_names"]),
             **{name: data[name] for name in OF_DATA},
-            **{name: config[name] for name in OF_TRAINING},
+            **_values(datasets.get(cell.dataset, {}), config),
         }
         cohorts[cell.method] = {
             "networks": len(networks),
-            **{name: config[name] for name in OF_NETWORKS},
+            **{name: config[name] for name in OF_COHORT},
+            **_values(cohorts.get(cell.method, {}), config),
         }
         for package, version in stored["versions"].items():
             known = versions.setdefault(package, [])
@@ -55,6 +56,17 @@ def gather_facts(configs, backend, jobs):
         "datasets": datasets,
         "methods": cohorts,
         "seeds": sorted({cell.seed for cell in configs}),
+    }
+
+
+def _values(known, config):
+    """Returns dict from what is set for training to all values it has.
+
+    Methods may have settings of their own, and epochs by their budget.
+    """
+    return {
+        name: sorted({*known.get(name, []), config[name]})
+        for name in OF_TRAINING
     }
 
 

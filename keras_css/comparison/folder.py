@@ -60,7 +60,7 @@ def complete_grid(out_dir, named):
     return {name: named[name] or known[name] for name in FIRST_GRID}
 
 
-def remember(out_dir, backend, recipe, grid):
+def remember(out_dir, backend, recipe, grid, budget="epochs"):
     """Writes `compare.json`, whose recipe never changes while its grid grows.
 
     Args:
@@ -68,6 +68,7 @@ def remember(out_dir, backend, recipe, grid):
         backend: Of Keras.
         recipe: Dict of settings of `RunConfig` but those of a cell.
         grid: Dict of the lists `datasets`, `methods` and `seeds`.
+        budget: A name of `BUDGETS`.
 
     Returns:
         The grid of all calls so far.
@@ -77,7 +78,7 @@ def remember(out_dir, backend, recipe, grid):
             something else.
     """
     path = pathlib.Path(out_dir) / SETTINGS
-    settings = {"backend": backend, **_complete(recipe)}
+    settings = {"backend": backend, "budget": budget, **_complete(recipe)}
     if path.exists():
         stored = _read(path)
         _refuse_changes(path.parent, stored["settings"], settings)
@@ -108,9 +109,13 @@ def _read(path):
         if not fits(stored, {"settings": {"backend": str}, "grid": GRID}):
             raise ValueError("settings or grid of the wrong kind")
         settings = dict(stored["settings"])
-        backend = settings.pop("backend")
+        own = {
+            "backend": settings.pop("backend"),
+            # Those of before had equal epochs.
+            "budget": settings.pop("budget", "epochs"),
+        }
         return {
-            "settings": {"backend": backend, **_complete(settings)},
+            "settings": {**own, **_complete(settings)},
             "grid": {name: list(stored["grid"][name]) for name in FIRST_GRID},
         }
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,7 +1,11 @@
 """A comparison as Markdown that reads well in a terminal, too."""
 
+from keras_css.comparison.differences import differences
+from keras_css.comparison.differences import in_points
+from keras_css.comparison.differences import standard_error
 from keras_css.comparison.table import ACCURACIES
 from keras_css.comparison.table import KINDS
+from keras_css.comparison.table import OPTIONAL
 from keras_css.errors import one_line
 
 UNKNOWN = "\N{EN DASH}"
@@ -9,13 +13,17 @@ NOTE = """\
 Test accuracy in percent, mean ± sample standard deviation over seeds, of the
 weights of the last epoch and (sel.) of the epoch selected on validation.
 Branch and network are those that are best on validation in each seed; nothing
-is chosen on test. A branch costs what the plain backbone costs. Seconds are
-those of the whole run: training of all networks, validation and test."""
+is chosen on test. A branch costs what the plain backbone costs. "on train" is
+the branch's accuracy on training images without augmentation: where it is far
+from 100, training longer or a larger network comes first. "to NAME" is the
+branch's difference to that method in points, paired by seed, with its 95 %
+interval (Student's t). Seconds are those of the whole run: training of all
+networks, validation and test."""
 DETAIL_NOTE = """\
 Parameters are counted before BatchNorm is folded into the convolutions."""
 
 
-def to_markdown(facts, summary, rows, missing):
+def to_markdown(facts, summary, rows, missing, advice=()):
     """Returns the text of `table.md`.
 
     Args:
@@ -23,11 +31,17 @@ def to_markdown(facts, summary, rows, missing):
         summary: List of `Row`, as of `summary_rows`.
         rows: List of `Row`, as of `student_rows`.
         missing: List of `Cell` without a result.
+        advice: List of lines, as of `advise`.
     """
     blocks = ["# Methods side by side", "\n".join(_fact_lines(facts, missing))]
     for dataset in facts["datasets"]:
         own = [row for row in summary if row.dataset == dataset]
         blocks += [f"## {_plain(dataset)}", summary_table(own)]
+        images = facts["datasets"][dataset]["test_images"]
+        blocks += [precision_of_test(own, images)] if own else []
+    if advice:
+        lines = "\n".join(f"- {_plain(line)}" for line in advice)
+        blocks += ["## What to do", lines]
     blocks += [NOTE, "## Every student", DETAIL_NOTE]
     for dataset in facts["datasets"]:
         for kind in KINDS:
@@ -45,8 +59,12 @@ def summary_table(summary):
         summary: List of `Row` of one data set, as of `summary_rows`.
     """
     kinds = [kind for kind in KINDS if any(r.kind == kind for r in summary)]
+    first = summary[0].method if summary else ""
+    to_first = {d.method: d for d in differences(summary) if d.kind == KINDS[0]}
     head = ["method", "seeds"]
     head += [title for kind in kinds for title in (kind, f"{kind}, sel.")]
+    if to_first:
+        head.insert(3, f"to {first}")
     lines = []
     for method in dict.fromkeys(row.method for row in summary):
         own = {row.kind: row for row in summary if row.method == method}
@@ -59,8 +77,29 @@ def summary_table(summary):
                     if kind in own
                     else UNKNOWN
                 )
+        if to_first:
+            known = to_first.get(method)
+            line.insert(3, in_points(known) if known else UNKNOWN)
+        train = own.get(KINDS[0], any_row).measures.get(OPTIONAL)
+        line.append(_percent(train) if train else UNKNOWN)
         lines.append([*line, _seconds(any_row)])
-    return _table([*head, "seconds"], lines)
+    return _table([*head, "on train", "seconds"], lines)
+
+
+def precision_of_test(summary, images):
+    """Returns how far the size of a test part blurs what it says.
+
+    Args:
+        summary: List of `Row` of one data set, as of `summary_rows`.
+        images: How many test images it has.
+    """
+    accuracy = summary[0].measures["test_last"].mean
+    error = 100 * standard_error(accuracy, images)
+    return (
+        f"{images:,} test images: an accuracy of {100 * accuracy:.0f} % has a "
+        f"standard error of {error:.1f} points from them alone; the methods "
+        "share them."
+    )
 
 
 def _student_table(rows):
@@ -107,21 +146,31 @@ def _fact_lines(facts, missing):
             f"{data['training_images']:,} training, "
             f"{data['validation_images']:,} validation, "
             f"{data['test_images']:,} test; backbones: "
-            f"{', '.join(data['backbones'])}; epochs: "
-            f"{data['epochs']}; batch size: {data['batch_size']}; learning "
-            f"rate: {data['learning_rate']:g}"
+            f"{', '.join(data['backbones'])}; {_training(data)}"
         )
     for name, cohort in facts["methods"].items():
         lines.append(
             f"- {_plain(name)}: networks: {cohort['networks']}, branches of "
             f"each: {cohort['branches']}; "
             f"transformation: {cohort['transformation']}; joint labels: "
-            f"{'yes' if cohort['joint_labels'] else 'no'}"
+            f"{'yes' if cohort['joint_labels'] else 'no'}; {_training(cohort)}"
         )
     if missing:
         titles = "; ".join(_plain(cell.title) for cell in missing)
         lines.append(f"- **missing**: {titles}")
     return lines
+
+
+def _training(settings):
+    """Returns how long and in which steps; all values where several are."""
+
+    def shown(name):
+        return " or ".join(f"{value:g}" for value in settings[name])
+
+    return (
+        f"epochs: {shown('epochs')}; batch size: {shown('batch_size')}; "
+        f"learning rate: {shown('learning_rate')}"
+    )
 
 
 def _ends(dates):

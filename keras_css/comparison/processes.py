@@ -7,7 +7,10 @@ import subprocess
 import time
 
 from keras_css.comparison.cell import Cell
+from keras_css.errors import UserError
 from keras_css.errors import one_line
+from keras_css.runs.estimate import Estimate
+from keras_css.runs.estimate import duration
 
 PATIENCE_SECONDS = 10
 
@@ -73,6 +76,34 @@ def run_cells(cells, command, jobs, environment, lock, say, ended):
     return failed
 
 
+def measured(command, environment):
+    """Returns the `Estimate` that a process says.
+
+    Args:
+        command: List of words, with `--estimate` among them.
+        environment: Dict of the process' environment variables.
+
+    Raises:
+        UserError: If it ends without one.
+    """
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = Estimate.read(done.stdout)
+    if found is None:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise UserError(
+            "The steps of a method must be measured, but could not: "
+            f"{one_line(said[-1]) if said else 'it said nothing'}"
+        )
+    return found
+
+
 def _start(cell, command, environment, lock):
     cell.remove_broken_files()
     cell.log.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +126,7 @@ def _is_over(training):
 def _outcome(training, left, estimate):
     """Returns what to say of a training that ended, and of what is left."""
     cell, code = training.cell, training.process.returncode
-    rest = f"; cells left: {left}, about {_duration(estimate)}" if left else ""
+    rest = f"; cells left: {left}, about {duration(estimate)}" if left else ""
     line = f"{cell.title} after {training.seconds:.1f} s"
     if cell.finished:
         return f"finished {line}{rest}"
@@ -106,14 +137,6 @@ def _outcome(training, left, estimate):
 def _last_line(log):
     lines = log.read_text("utf-8", "replace").strip().splitlines()
     return one_line(lines[-1]) if lines else "it said nothing"
-
-
-def _duration(seconds):
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _end(running):

@@ -13,6 +13,8 @@ ACCURACIES = (
     *("validation_last", "validation_selected"),
 )
 MEASURES = (*ACCURACIES, "seconds")
+# Not in results of before: a row has it if all of its seeds do.
+OPTIONAL = "train_last"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Row:
             it is unknown or differs from seed to seed.
         measures: Dict from each of `MEASURES` to a `Series`: accuracies are
             fractions, `last` epoch or the one `selected` on validation.
+            `train_last`, on training images as they are, may be missing.
     """
 
     dataset: str
@@ -168,7 +171,7 @@ def _row(dataset, method, student, kind, picks, of_seeds):
             weights of the last and of the selected epoch.
         of_seeds: Dict from seed to the contents of `result.json`.
     """
-    columns = {name: [] for name in MEASURES}
+    columns = {name: [] for name in (*MEASURES, OPTIONAL)}
     parameters = set()
     for seed, (last, selected) in picks.items():
         found = of_seeds[seed]
@@ -178,8 +181,12 @@ def _row(dataset, method, student, kind, picks, of_seeds):
                 found["selected_epoch"][part][selected]
             )
         columns["seconds"].append(found["seconds"]["total"])
+        if last in found.get("train", {}):
+            columns[OPTIONAL].append(found["train"][last])
         counts = found.get("student_parameters", {})
         parameters |= {counts.get(last), counts.get(selected)}
+    if len(columns[OPTIONAL]) < len(picks):
+        del columns[OPTIONAL]
     return Row(
         dataset,
         method,

@@ -1,10 +1,15 @@
 """What a data set is to the rest of the project."""
 
 import dataclasses
+import math
 
 import numpy as np
 
 from keras_css.data.pictures import Pictures
+
+# Of the training images that are measured in the end.
+MOST_IMAGES = 5000
+MOST_BYTES = 2**27
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,3 +134,24 @@ def channel_statistics(images):
     deviation = np.sqrt(np.maximum(share @ values**2 - mean**2, 0))
     deviation[deviation < 1e-6] = 1
     return mean.tolist(), deviation.tolist()
+
+
+def as_evaluated(split, image_shape):
+    """Returns a part of the training images as test images are seen.
+
+    Without augmentation and cut around the centre; no more images than are
+    measured in little time and memory, spread over all.
+
+    Args:
+        split: A `Split` of training images, which may be stored larger than
+            networks see them.
+        image_shape: `(H, W, c)` that networks see.
+    """
+    fit = MOST_BYTES // max(1, math.prod(split.images.shape[1:]))
+    count = max(1, min(len(split), MOST_IMAGES, fit))
+    rows = np.linspace(0, len(split) - 1, count).astype(int)
+    images = np.asarray(split.images[rows])
+    for axis, side in enumerate(image_shape[:2], start=1):
+        first = (images.shape[axis] - side) // 2
+        images = np.take(images, np.arange(first, first + side), axis=axis)
+    return Split(images, split.labels[rows])

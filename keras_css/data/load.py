@@ -9,6 +9,7 @@ from keras_css.data.dataset import Dataset
 from keras_css.data.dataset import Split
 from keras_css.data.dataset import channel_statistics
 from keras_css.data.find import find
+from keras_css.data.piece import piece_of
 from keras_css.data.reading import in_shape
 from keras_css.data.reading import is_resident
 from keras_css.data.reading import judge
@@ -44,6 +45,8 @@ class DataRequest:
         seed: Of the validation part.
         feeding: `"resident"`, `"stream"` or `"auto"`: whether all images are
             kept in memory, decoded.
+        first_classes: Only so many classes, the first by name or number.
+        per_class: Only so many training images of each class, see `piece_of`.
     """
 
     dataset: str
@@ -58,6 +61,8 @@ class DataRequest:
     test_fraction: float = 0.2
     seed: int = 0
     feeding: str = "auto"
+    first_classes: int | None = None
+    per_class: int | None = None
 
 
 def load_dataset(dataset, data_dir=None, say=print, **options):
@@ -82,6 +87,9 @@ def load(request, say=print):
     if request.on_bad_image == "error":
         judge(found.faults, "error", say)
     _check_classes(entry, found, request)
+    whole = found
+    if (request.first_classes, request.per_class) != (None, None):
+        found = piece_of(found, request.first_classes, request.per_class)
     parts, content, notes = part_images(found, request)
     shape, crop_fraction = decide_sizes(entry, parts, request, say)
     parts = {
@@ -103,7 +111,7 @@ def load(request, say=print):
             f"{found.ignored} files are ignored: no picture's ending, or not "
             "in a class folder"
         )
-    notes += [*found.notes, *_official(entry, found)]
+    notes += [*found.notes, *_official(entry, whole)]
     for line in notes:
         say(one_line(line))
     return Dataset(

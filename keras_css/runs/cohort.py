@@ -52,6 +52,7 @@ def build_distiller(config, dataset, published=False):
         augmentation=build_augmentation(config, dataset),
         augment_each_network=config.augment_each_network,
         mixing=build_mixing(config),
+        label_smoothing=config.label_smoothing,
     )
 
 
@@ -140,8 +141,9 @@ def float32_twin(config, dataset, distiller):
 
 def build_mixing(config):
     """Returns the `Mixing` that a configuration describes, or None."""
-    wanted = config.mixup or config.cutmix
-    return Mixing(config.mixup, config.cutmix) if wanted else None
+    if not config.mixup and not config.cutmix:
+        return None
+    return Mixing(config.mixup, config.cutmix, config.mix_probability)
 
 
 def build_augmentation(config, dataset):

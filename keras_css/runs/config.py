@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import math
 import types
 import typing
 
@@ -16,6 +17,8 @@ from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.precision import PRECISIONS
+from keras_css.runs.optimizer import OPTIMIZERS
+from keras_css.runs.optimizer import SCHEDULES
 from keras_css.supervision import TRANSFORMATIONS
 from keras_css_runtime.shapes import fits
 
@@ -49,10 +52,15 @@ class RunConfig(DataRequest):
         transformation: A name of `TRANSFORMATIONS`.
         joint_labels: Whether heads have class x transformation columns.
         epochs: Epochs of the whole run.
+        steps: Steps of the whole run instead, rounded up to whole epochs.
         batch_size: Images a step.
-        learning_rate: Full rate of SGD.
+        optimizer: A name of `OPTIMIZERS`.
+        learning_rate: Its full rate.
         momentum: Of SGD.
-        weight_decay: Coupled, on every weight.
+        nesterov: Whether SGD looks ahead.
+        weight_decay: On every weight; of SGD coupled, of AdamW decoupled.
+        schedule: Of the rate after warm-up, a name of `SCHEDULES`: a tenth
+            at each of `lr_milestones`, or half a cosine down to nothing.
         warmup_epochs: Epochs of linear warm-up.
         lr_milestones: 1-based epochs from which the rate is 10 times lower.
         crop_padding: Pixels for random crops.
@@ -65,6 +73,8 @@ class RunConfig(DataRequest):
         cutout: Side of a random square without content; 0 for none.
         mixup: Alpha of mixup; 0 for none.
         cutmix: Alpha of CutMix; 0 for none.
+        mix_probability: Share of the batches that are mixed.
+        label_smoothing: Share of a label that all classes get alike.
         augment_each_network: Whether every network (every branch where the
             method has it so) sees its own changes.
         precision: Of the networks while they train, a name of `PRECISIONS`;
@@ -90,10 +100,14 @@ class RunConfig(DataRequest):
     transformation: str | None = None
     joint_labels: bool | None = None
     epochs: int | None = None
+    steps: int | None = None
     batch_size: int | None = None
+    optimizer: str = "sgd"
     learning_rate: float | None = None
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 5e-4
+    schedule: str = "steps"
     warmup_epochs: int | None = None
     lr_milestones: tuple | None = None
     crop_padding: int | None = None
@@ -104,6 +118,8 @@ class RunConfig(DataRequest):
     cutout: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+    mix_probability: float = 1.0
+    label_smoothing: float = 0.0
     augment_each_network: bool | None = None
     precision: str = "float32"
 
@@ -120,10 +136,13 @@ class RunConfig(DataRequest):
         for key, low in (
             ("branches", 1),
             ("epochs", 1),
+            ("steps", 1),
             ("batch_size", 1),
             ("warmup_epochs", 0),
             ("crop_padding", 0),
             ("cutout", 0),
+            ("first_classes", 2),
+            ("per_class", 1),
             ("seed", 0),
         ):
             value = getattr(self, key)
@@ -132,6 +151,11 @@ class RunConfig(DataRequest):
                     f"--{key} must be a whole number from {low} to below "
                     f"{2**31 - 1}, received {value}."
                 )
+        if self.epochs is not None and self.steps is not None:
+            raise UserError(
+                f"--steps {self.steps} stands instead of --epochs, received "
+                f"--epochs {self.epochs}, too: leave one of them out."
+            )
         if self.branches is not None and self.branches > MOST_BRANCHES:
             raise UserError(
                 f"--branches must be at most {MOST_BRANCHES}, received "
@@ -156,6 +180,8 @@ class RunConfig(DataRequest):
             ("pretrained_rate", 0, 1),
             ("mixup", 0, 100),
             ("cutmix", 0, 100),
+            ("mix_probability", 0.001, 1),
+            ("label_smoothing", 0, 0.999),
         ):
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -168,12 +194,26 @@ class RunConfig(DataRequest):
             ("feeding", FEEDINGS),
             ("precision", PRECISIONS),
             ("freeze", FREEZE),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
         ):
             if getattr(self, key) not in known:
                 raise UserError(
                     f"--{key} must be {' or '.join(known)}, received "
                     f"'{getattr(self, key)}'."
                 )
+        if self.optimizer != "sgd" and (
+            self.nesterov or self.pretrained_rate != 1
+        ):
+            raise UserError(
+                "--nesterov and --pretrained_rate belong to --optimizer sgd, "
+                f"received --optimizer {self.optimizer}: leave them out."
+            )
+        if self.schedule == "cosine" and self.lr_milestones:
+            raise UserError(
+                "--lr_milestones belong to --schedule steps, received "
+                "--schedule cosine: leave them out."
+            )
         for key in ("validation_fraction", "test_fraction"):
             if not 0 < getattr(self, key) < 1:
                 raise UserError(
@@ -205,13 +245,14 @@ class RunConfig(DataRequest):
             dataset: The `Dataset`, whose recipe has the settings that suit it.
         """
         recipe = dataset.recipe
-        epochs = self.epochs or recipe.epochs
+        epochs = self._epochs_on(dataset)
         make = METHODS.get(self.method)
         options = {**make.run_options(epochs), **self.method_options}
         method = make(**options)
         network = self.network_settings(method, dataset.image_shape)
         defaults = {
             **dataclasses.asdict(recipe),
+            "epochs": epochs,
             **self._other_networks(recipe, method.cohort_size),
             "image_size": dataset.image_shape[:2],
             "branches": network["num_branches"],
@@ -220,7 +261,9 @@ class RunConfig(DataRequest):
             "augment_each_network": method.augment_each_view,
             # The reference recipe: 5, 150 and 225 of 300 epochs.
             "warmup_epochs": min(5, epochs // 10),
-            "lr_milestones": (
+            "lr_milestones": ()
+            if self.schedule == "cosine"
+            else (
                 max(2, (epochs + 1) // 2),
                 max((epochs + 1) // 2 + 1, 3, 3 * epochs // 4),
             ),
@@ -230,7 +273,16 @@ class RunConfig(DataRequest):
             for key, value in defaults.items()
             if getattr(self, key) is None
         }
-        return dataclasses.replace(self, **missing, method_options=options)
+        return dataclasses.replace(
+            self, **{**missing, "steps": None}, method_options=options
+        )
+
+    def _epochs_on(self, dataset):
+        """Returns the epochs of a run on a data set."""
+        if self.steps is None:
+            return self.epochs or dataset.recipe.epochs
+        size = self.batch_size or dataset.recipe.batch_size
+        return math.ceil(self.steps / max(1, len(dataset.train) // size))
 
     def network_settings(self, method, image_shape=(None, None, None)):
         """Returns the arguments of `MultiBranchNetwork` that settings decide.
@@ -311,6 +363,16 @@ class RunConfig(DataRequest):
         return cls(**values)
 
 
+# What one method of a comparison may have otherwise than the others: how it
+# trains, not on what.
+OF_ONE_METHOD = tuple(
+    field.name
+    for field in dataclasses.fields(RunConfig)
+    if field.name not in {f.name for f in dataclasses.fields(DataRequest)}
+    and field.name not in ("method", "method_options", "lr_milestones")
+)
+
+
 @functools.cache
 def _kinds():
     """Returns a dict from each setting to its shape, see `shapes.fits`."""
@@ -367,6 +429,11 @@ def _options_of(method):
     }
 
 
+def has_option(method, name):
+    """Returns whether a method has an argument of this name."""
+    return name in _options_of(method)
+
+
 def parse_method_options(method, assignments):
     """Returns the method's arguments from `name=value` texts.
 
@@ -396,14 +463,47 @@ def parse_method_options(method, assignments):
     return options
 
 
+def parse_settings(assignments):
+    """Returns settings of `RunConfig` from `name=value` texts.
+
+    Args:
+        assignments: List of texts such as `"cutmix=1"`, names of
+            `OF_ONE_METHOD`.
+
+    Raises:
+        UserError: If a name is no such setting or a value is of another kind.
+    """
+    settings = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or name not in OF_ONE_METHOD:
+            raise unknown_name("setting", name, OF_ONE_METHOD)
+        kinds = _kinds()[name]
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+        value = text if str in kinds else _literal(text)
+        if float in kinds and type(value) is int:
+            value = float(value)
+        if value is None or not fits(value, kinds):
+            raise UserError(
+                f"Setting {name} must be {_words(kinds)}, received '{text}'."
+            )
+        settings[name] = value
+    return settings
+
+
+def _literal(text):
+    """Returns the value of a Python literal, None for anything else."""
+    try:
+        return ast.literal_eval(text)
+    # What is no literal, or one that is nested or long beyond reason.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
 def _typed(name, text, default):
     if isinstance(default, str):
         return text
-    try:
-        value = ast.literal_eval(text)
-    # What is no literal, or one that is nested or long beyond reason.
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        value = None
+    value = _literal(text)
     number = isinstance(default, float) and isinstance(value, int)
     if number and not isinstance(value, bool):
         return float(value)

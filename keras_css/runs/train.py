@@ -12,6 +12,7 @@ import keras
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
+from keras_css.data.dataset import as_evaluated
 from keras_css.data.load import load
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import UserError
@@ -35,13 +36,12 @@ from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.history import History
 from keras_css.runs.lock import locked
+from keras_css.runs.optimizer import build_optimizer
 from keras_css.runs.rollback import rate_factor
 from keras_css.runs.rollback import read_rollbacks
 from keras_css.runs.rollback import remember_rollback
 from keras_css.runs.signals import StopSignals
 from keras_css.students import count_parameters
-from keras_css.training import SGD
-from keras_css.training import WarmupMultiStep
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
 from keras_css.version import __version__
@@ -138,16 +138,7 @@ def _train(
         num_draws=distiller.views.num_draws,
         resident=dataset.resident,
     )
-    optimizer = SGD(
-        WarmupMultiStep(
-            config.learning_rate * rate_factor(folder),
-            len(batches),
-            config.warmup_epochs,
-            config.lr_milestones,
-        ),
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-    )
+    optimizer = build_optimizer(config, len(batches), rate_factor(folder))
     distiller.compile(
         optimizer,
         steps_per_execution=decide_steps_per_call(
@@ -157,9 +148,10 @@ def _train(
     distiller.build((None, *dataset.image_shape))
     if not begun:
         load_initial_weights(config, distiller, say)
-    optimizer.scale_rate(
-        pretrained_weights(config, distiller), config.pretrained_rate
-    )
+    if config.pretrained_rate != 1:
+        optimizer.scale_rate(
+            pretrained_weights(config, distiller), config.pretrained_rate
+        )
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
 
@@ -214,7 +206,11 @@ def _train(
         config,
         distiller,
         float32_twin(config, dataset, distiller),
-        {"validation": dataset.validation, "test": dataset.test},
+        {
+            "train": as_evaluated(dataset.train, dataset.image_shape),
+            "validation": dataset.validation,
+            "test": dataset.test,
+        },
         dataset.class_names,
         history.rows,
         checkpoints.selected,
@@ -300,6 +296,8 @@ def _finish(
 ):
     """Measures the last and the selected epoch and writes what remains."""
     twin.set_weights(distiller.get_weights())
+    # As they are stored, without augmentation: does it fit what it learns?
+    train = evaluate_students(twin, splits.pop("train"))
     validation = evaluate_students(twin, splits["validation"])
     measured, agreement = measure_test(twin, splits["test"])
     for name, network in twin.named_networks.items():
@@ -338,6 +336,7 @@ def _finish(
             )
             for name, parts in distiller.method.student_parts().items()
         },
+        "train": train,
         "validation": validation,
         **measured,
         "best_student": best_student(

@@ -1,7 +1,8 @@
 """Training a cohort: the distiller, its optimizer and its schedule."""
 
 from keras_css.training.distiller import OnlineDistiller
+from keras_css.training.schedules import WarmupCosine
 from keras_css.training.schedules import WarmupMultiStep
 from keras_css.training.sgd import SGD
 
-__all__ = ["SGD", "OnlineDistiller", "WarmupMultiStep"]
+__all__ = ["SGD", "OnlineDistiller", "WarmupCosine", "WarmupMultiStep"]

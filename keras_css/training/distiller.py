@@ -42,6 +42,9 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             see the same. None: as the method has it.
         mixing: Optional `Mixing` of training images and their labels, the
             same for all networks.
+        label_smoothing: Share of a training label that all C classes get
+            alike, in [0, 1); of joint labels those of the branch's own
+            transformation.
 
     Call arguments:
         x: Tensor of images `(B, H, W, channels)`, or the dict of a batch of
@@ -72,6 +75,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         augmentation=None,
         augment_each_network=None,
         mixing=None,
+        label_smoothing=0.0,
         **kwargs,
     ):
         # Draws of augmentation must not be rounded to half precision.
@@ -87,6 +91,12 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
                 "A cohort has 1 to 26 networks. "
                 f"Received: {len(networks)} networks"
             )
+        if not 0 <= label_smoothing < 1:
+            raise UserError(
+                "label_smoothing must lie in [0, 1). "
+                f"Received: label_smoothing={label_smoothing}"
+            )
+        self.label_smoothing = label_smoothing
         self.networks = networks
         self.method = methods.get(method)
         self.method.meet(self.named_networks)
@@ -365,6 +375,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             "augmentation": serialize(self.views.augmentation),
             "augment_each_network": self.views.each_has_own,
             "mixing": serialize(self.views.mixing),
+            "label_smoothing": self.label_smoothing,
         }
 
     @classmethod

@@ -1,4 +1,6 @@
-"""Learning-rate schedules: linear warm-up, then steps down."""
+"""Learning-rate schedules: linear warm-up, then steps down or a cosine."""
+
+import math
 
 import keras
 from keras import ops
@@ -76,4 +78,57 @@ class WarmupMultiStep(keras.optimizers.schedules.LearningRateSchedule):
             "milestones": list(self.milestones),
             "factor": self.factor,
             "smooth_warmup": self.smooth_warmup,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_css")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then half a cosine down to nothing, step by step.
+
+    With s the 1-based step, w those of the warm-up and n all of them:
+    rate * s / w up to w, then rate * (1 + cos(pi (s - w) / (n - w))) / 2
+    (SGDR without restarts, arXiv 1608.03983). Beyond n the rate stays 0.
+
+    Args:
+        learning_rate: The full rate.
+        steps_per_epoch: Steps of one epoch.
+        epochs: Epochs of the whole run.
+        warmup_epochs: Fewer than `epochs`; 0 for none.
+
+    Raises:
+        UserError: If an argument is out of range.
+    """
+
+    def __init__(self, learning_rate, steps_per_epoch, epochs, warmup_epochs=5):
+        if steps_per_epoch < 1:
+            raise UserError(
+                "steps_per_epoch must be at least 1. "
+                f"Received: steps_per_epoch={steps_per_epoch}"
+            )
+        if not 0 <= warmup_epochs < epochs:
+            raise UserError(
+                "warmup_epochs must be fewer than epochs. Received: "
+                f"warmup_epochs={warmup_epochs}, epochs={epochs}"
+            )
+        self.learning_rate = learning_rate
+        self.steps_per_epoch = steps_per_epoch
+        self.epochs = epochs
+        self.warmup_epochs = warmup_epochs
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32") + 1.0
+        warm = float(self.warmup_epochs * self.steps_per_epoch)
+        total = float(self.epochs * self.steps_per_epoch)
+        share = ops.clip((step - warm) / (total - warm), 0.0, 1.0)
+        rate = (1.0 + ops.cos(math.pi * share)) / 2.0
+        if warm:
+            rate = ops.where(step < warm, step / warm, rate)
+        return rate * ops.convert_to_tensor(self.learning_rate, "float32")
+
+    def get_config(self):
+        return {
+            "learning_rate": self.learning_rate,
+            "steps_per_epoch": self.steps_per_epoch,
+            "epochs": self.epochs,
+            "warmup_epochs": self.warmup_epochs,
         }

@@ -7,6 +7,7 @@ from keras_css.data.augmentation.mixing import dominant_labels
 from keras_css.data.augmentation.mixing import mixed_labels
 from keras_css.methods.losses import hard_labels
 from keras_css.methods.losses import label_distribution
+from keras_css.methods.losses import smoothed
 from keras_css.training.labels import batch_labels
 from keras_css.training.labels import batch_size
 from keras_css.training.labels import check_step
@@ -45,7 +46,8 @@ class StepLosses:
                 classes `(B, C)`.
             y_pred: What `call` returned; labels are mixed as the images were.
             sample_weight: `(B,)` or None.
-            training: Whether layers of the method's own train.
+            training: Whether layers of the method's own train, and labels
+                are smoothed.
 
         Returns:
             A scalar, losses added by the networks' layers included.
@@ -56,6 +58,10 @@ class StepLosses:
                 labels, self.method.num_classes, keras.config.floatx()
             )
             labels = mixed_labels(rows, share)
+        if training and self.label_smoothing:
+            labels = smoothed(
+                labels, self.method.num_classes, self.label_smoothing
+            )
         terms = self.method.compute_losses(
             outputs,
             labels,

@@ -15,6 +15,7 @@ from keras_css.comparison.cell import check_cell
 from keras_css.comparison.cell import cohort_of
 from keras_css.comparison.cell import make_cells
 from keras_css.comparison.cell import split_method
+from keras_css.comparison.cell import with_settings
 from keras_css.comparison.folder import FIRST_GRID
 from keras_css.comparison.folder import complete_grid
 from keras_css.comparison.folder import locked
@@ -236,33 +237,34 @@ def test_a_cohort_that_the_method_cannot_have_is_refused(tmp_path):
         check_cell(dml, {"branches": 2})
 
 
-def test_a_method_may_have_a_transformation_of_its_own(tmp_path):
-    names = [
-        "css:transformation=rotation",
-        "css:transformation=rotation+branches=9",
-        "css:branches=many",
-        "css:joint_labels=1",
-        "css:transformation=spiral",
+def test_a_method_may_have_settings_of_its_own(tmp_path):
+    texts = ["independent:cutmix=1+epochs=9", "kdcl:network_b=resnet20"]
+    plain, kdcl = make_cells(tmp_path, ["digits"], texts, [0])
+    assert split_method(plain.method) == (
+        *("independent", []),
+        ["cutmix=1", "epochs=9"],
+    )
+    check_cell(plain, {"epochs": 3, "weight_decay": 1e-3})
+    assert with_settings({"steps": 3, "cutout": 2}, {"epochs": 9}) == {
+        **{"cutout": 2, "epochs": 9},
+    }
+    assert list(cohort_of(kdcl, []).values()) == [
+        *("resnet14", "resnet20", "none", "none"),
     ]
-    good, *bad = make_cells(tmp_path, ["digits"], names, [0])
-    check_cell(good, {"branches": None, "transformation": None})
-    for cell, words in zip(
-        bad,
-        (
-            "at most 4 branches",
-            "branches of a method must be a whole number, received 'many'",
-            "joint_labels of a method must be true or false, received '1'",
-            "Unknown transformation 'spiral'",
-        ),
+    for text, words in (
+        ("independent:cutmix=much", "Setting cutmix must be a number"),
+        ("independent:cutmix=-1", "--cutmix must be a number from 0"),
+        ("independent:cutmx=1", "option of method independent 'cutmx'"),
+        ("independent:seed=1", "option of method independent 'seed'"),
+        ("independent:epochs=1+steps=2", "leave one of them out"),
+        ("css:transformation=rotation+branches=9", "at most 4 branches"),
+        ("css:branches=many", "Setting branches must be a whole number"),
+        ("css:joint_labels=1", "Setting joint_labels must be true or false"),
+        ("css:transformation=spiral", "Unknown transformation 'spiral'"),
     ):
+        (cell,) = make_cells(tmp_path, ["digits"], [text], [0])
         with pytest.raises(UserError, match=words):
             check_cell(cell, {})
-    name = "css:variant=detached+transformation=rotation+branches=2"
-    assert split_method(name) == (
-        "css",
-        ["variant=detached"],
-        {"transformation": "rotation", "branches": "2"},
-    )
 
 
 def test_trainings_beside_each_other_share_the_cores():

@@ -195,7 +195,7 @@ def test_the_text_states_the_scale_and_what_is_missing(three):
         "one that counts, 2 cores, GPU: none, Linux x86_64",
         "**missing**: digits o\\|ther seed 5",
         "css: networks: 1, branches of each: 1; transformation: none; joint "
-        "labels: no",
+        "labels: no; epochs: 2; batch size: 4; learning rate: 0.05",
     ):
         assert words in text
 

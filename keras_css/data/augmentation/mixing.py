@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_css.errors import UserError
+
 # Steps of the table from a uniform number to one of the beta distribution.
 STEPS = 1024
 
@@ -20,6 +22,7 @@ class Mixing(keras.layers.Layer):
     Args:
         mixup: Alpha of the beta distribution of mixup's shares; 0 for none.
         cutmix: Alpha of CutMix's; 0 for none.
+        probability: Share of the batches that are mixed, in (0, 1].
 
     Call arguments:
         images: float32 `(B, H, W, c)`.
@@ -32,13 +35,29 @@ class Mixing(keras.layers.Layer):
 
     num_draws = 4
 
-    def __init__(self, mixup=0.0, cutmix=0.0, **kwargs):
+    def __init__(self, mixup=0.0, cutmix=0.0, probability=1.0, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
+        if not 0 < probability <= 1:
+            raise UserError(
+                "probability must lie in (0, 1]. "
+                f"Received: probability={probability}"
+            )
         self.mixup = mixup
         self.cutmix = cutmix
+        self.probability = probability
 
     def call(self, images, draws):
         kind, chance, *centre = (draws[0, i] for i in range(self.num_draws))
+        if self.probability == 1:
+            return self._mixed(images, kind, chance, centre)
+        kind = kind / self.probability
+        mixed, share = self._mixed(images, kind, chance, centre)
+        return (
+            ops.where(kind < 1, mixed, images),
+            ops.where(kind < 1, share, 1.0),
+        )
+
+    def _mixed(self, images, kind, chance, centre):
         other = partner(images)
         if self.mixup:
             share = _beta(self.mixup, chance)
@@ -73,6 +92,7 @@ class Mixing(keras.layers.Layer):
             **super().get_config(),
             "mixup": self.mixup,
             "cutmix": self.cutmix,
+            "probability": self.probability,
         }
 
 

@@ -1,0 +1,140 @@
+"""What a comparison advises: does distillation pay on these data, and which?"""
+
+import math
+import statistics
+
+from keras_css.comparison.cell import split_method
+from keras_css.comparison.differences import differences
+from keras_css.comparison.differences import in_points
+from keras_css.comparison.differences import standard_error
+from keras_css.comparison.table import KINDS
+from keras_css.comparison.table import OPTIONAL
+
+PLAIN = "independent"
+# Below this on its training images a network has nothing to regularise yet.
+FITS = 0.95
+# Between training and validation; what is less, no method can win back.
+GAP = 0.03
+BRANCH, ENSEMBLE = KINDS[0], KINDS[2]
+
+
+def advise(summary, datasets):
+    """Returns lines that say what to do, for each data set.
+
+    Methods are chosen on validation, by the branch that costs what a plain
+    network costs; what test says of the choice stands beside it.
+
+    Args:
+        summary: List of `Row`, as of `table.summary_rows`.
+        datasets: Dict from data set to its facts, as of `gather_facts`.
+    """
+    lines = []
+    for dataset in dict.fromkeys(row.dataset for row in summary):
+        own = [row for row in summary if row.dataset == dataset]
+        said = _diagnosis(own, datasets[dataset]) + _choice(own)
+        lines += [f"{dataset}: {line}" for line in said]
+    return lines
+
+
+def _diagnosis(rows, facts):
+    """Returns what plain training says of the data."""
+    plain = {r.kind: r for r in rows if split_method(r.method)[0] == PLAIN}
+    branch = plain.get(BRANCH)
+    if branch is None:
+        return [
+            f"'{PLAIN}' is not among the methods: without plain training "
+            "nothing can be said of the others' worth."
+        ]
+    lines = []
+    reached = branch.measures["validation_last"].mean
+    train = branch.measures.get(OPTIONAL)
+    if train is not None and train.mean < FITS:
+        lines.append(
+            f"plain training gets {_percent(train.mean)} of its own training "
+            "images right: it underfits. Train longer (--epochs, --steps) or "
+            "take a larger network first; no method helps before that."
+        )
+    elif train is not None and train.mean - reached < GAP:
+        lines.append(
+            f"plain training gets {_percent(train.mean)} of its training and "
+            f"{_percent(reached)} of the validation images right: there is no "
+            "gap to close, plain training is enough."
+        )
+    if ENSEMBLE in plain:
+        together = plain[ENSEMBLE].measures["validation_last"].mean
+        lines.append(
+            f"networks trained alone and averaged gain "
+            f"{100 * (together - reached):+.1f} points: equal peers that only "
+            "copy each other will hardly bring more."
+        )
+    images = facts["validation_images"] * len(branch.seeds)
+    error = standard_error(reached, images)
+    if error > 0.02:
+        lines.append(
+            f"{facts['validation_images']} validation images in "
+            f"{len(branch.seeds)} seeds leave an error of "
+            f"{100 * error:.1f} points: name more seeds or a larger "
+            "--validation_fraction before you choose by a small difference."
+        )
+    return lines
+
+
+def _choice(rows):
+    """Returns which method to take, as validation has it."""
+    on = {
+        part: {
+            d.method: d
+            for d in differences(rows, part)
+            if d.kind == BRANCH and split_method(d.first)[0] == PLAIN
+        }
+        for part in ("validation", "test")
+    }
+    if not on["validation"]:
+        return []
+    best = max(on["validation"].values(), key=lambda d: d.mean)
+    found, test = in_points(best), in_points(on["test"][best.method])
+    figures = f"{found} points on validation, {test} on test"
+    if best.verdict == "better":
+        return [
+            f"{best.method} pays: {figures}. Train with "
+            f"{as_flags(best.method)}."
+        ]
+    if best.mean <= 0:
+        return [
+            f"no method is better than plain training; the nearest is "
+            f"{best.method}: {figures}. Train with {as_flags(best.first)}."
+        ]
+    more = seeds_needed(best)
+    tell = f" (about {more} seeds would tell)" if more else ""
+    return [
+        f"{best.method} is not shown to be better than plain training{tell}: "
+        f"{figures}. Until then train with {as_flags(best.first)}."
+    ]
+
+
+def as_flags(method):
+    """Returns the flags of `train` for a method of a comparison."""
+    name, options, settings = split_method(method)
+    return " ".join(
+        [
+            f"--method {name}",
+            *(f"--method_option {option}" for option in options),
+            *(f"--{setting}" for setting in settings),
+        ]
+    )
+
+
+def seeds_needed(difference):
+    """Returns how many seeds an interval without 0 would take, roughly.
+
+    None where one seed says nothing of the spread, or there is none.
+    """
+    values = difference.values
+    if len(values) < 2 or not difference.mean:
+        return None
+    spread = statistics.stdev(values)
+    return max(3, math.ceil((2 * spread / difference.mean) ** 2) + 1)
+
+
+def _percent(share):
+    return f"{100 * share:.0f} %"
