@@ -15,9 +15,11 @@ from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.data_checks import check_batch_source
 from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
+from keras_css.training.replicas import refuse_processes
 from keras_css.training.sgd import SGD
 from keras_css.training.student import student_of
 from keras_css.training.train_step import TrainStep
+from keras_css.training.train_step import processes
 from keras_css.training.views import TrainingViews
 
 
@@ -256,6 +258,7 @@ class OnlineDistiller(TrainStep, keras.Model):
             UserError: If images or labels do not fit, or a loss term becomes
                 NaN or infinite.
         """
+        self._refuse_several()
         self._check_and_build(x, y)
         self._hold(getattr(x, "resident", None))
         if isinstance(validation_data, (tuple, list)):
@@ -339,6 +342,7 @@ class OnlineDistiller(TrainStep, keras.Model):
 
     def train_on_batch(self, x, y=None, *args, **kwargs):
         """Trains one step; arguments as in Keras. Checks the first batch."""
+        self._refuse_several()
         self._meet_first_batch(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)
 
@@ -410,7 +414,8 @@ class OnlineDistiller(TrainStep, keras.Model):
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
-            self.optimizer.build(self.trainable_variables)
+            with self.building():
+                self.optimizer.build(self.trainable_variables)
 
     def _hold(self, resident):
         """Takes images that live on the device; a compiled step knows them."""
@@ -418,15 +423,21 @@ class OnlineDistiller(TrainStep, keras.Model):
             self.views.resident = resident
             self.train_function = None
 
+    def _refuse_several(self):
+        refuse_processes(processes())
+        self.refuse_replicas()
+
     def _check_and_build(self, x, y, what="training"):
         classes = self.networks[0].num_classes
         shape = check_batch_source(x, y, classes, what)
-        if shape is not None and not self.built:
-            self.build(shape)
-        # Weights made inside a compiled step would make TensorFlow trace the
-        # step a second time, which takes longer than an epoch on digits.
-        if self.built and self.compiled and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        with self.building():
+            if shape is not None and not self.built:
+                self.build(shape)
+            # Weights made inside a compiled step would make TensorFlow trace
+            # the step a second time, which takes longer than an epoch on
+            # digits.
+            if self.built and self.compiled and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
 
     def _meet_first_batch(self, x, y, what="training"):
         # Later ones cost nothing more: a check would wait for the device.

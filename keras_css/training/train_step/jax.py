@@ -21,6 +21,13 @@ class TrainStep:
     # Whether Keras' iterator gives the batches of a call at once.
     batches_come_stacked = False
 
+    def building(self):
+        """Returns a scope in which variables are made: none is needed."""
+        return contextlib.nullcontext()
+
+    def refuse_replicas(self):
+        """Does nothing: there is one copy of the weights, whole or in parts."""
+
     @property
     def on_accelerator(self):
         """Whether steps run on something else than the processor."""
@@ -99,6 +106,14 @@ class TrainStep:
         with self._keeping_weights():
             return super().predict(x, batch_size, **kwargs)
 
+    def train_on_batch(self, x, *args, **kwargs):
+        refuse_uneven({len(x)} if hasattr(x, "shape") else ())
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        refuse_uneven({len(x)} if hasattr(x, "shape") else ())
+        return super().test_on_batch(x, *args, **kwargs)
+
     def _refuse_devices(
         self,
         x,
@@ -124,7 +139,9 @@ class TrainStep:
     def _stacking(self):
         """Says how Keras' iterator gives batches while it lasts."""
         before = self.batches_come_stacked
-        self.batches_come_stacked = KERAS_STACKS and self.steps_per_execution > 1
+        self.batches_come_stacked = (
+            KERAS_STACKS and self.steps_per_execution > 1
+        )
         try:
             yield
         finally:
@@ -139,11 +156,6 @@ class TrainStep:
             self.jax_state_sync()
             raise
 
-    @staticmethod
-    def processes():
-        """Returns how many processes train together."""
-        return jax.process_count()
-
     def _logs_of(self, metrics):
         with keras.StatelessScope(zip(self.metrics_variables, metrics)):
             return self.get_metrics_result()
@@ -157,6 +169,11 @@ class TrainStep:
                 *zip(self.metrics_variables, metrics),
             ]
         )
+
+
+def processes():
+    """Returns how many processes train together."""
+    return jax.process_count()
 
 
 def _current(scope, variables):

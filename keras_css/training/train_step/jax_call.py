@@ -16,9 +16,9 @@ PARTS = {
 }
 # From 3.16 on Keras compiles the step where it makes its function, and puts
 # the batches of a call into one.
-KERAS_STACKS = "out_shardings" in inspect.signature(
-    keras.Model._make_function
-).parameters
+KERAS_STACKS = (
+    "out_shardings" in inspect.signature(keras.Model._make_function).parameters
+)
 
 
 class Call:
