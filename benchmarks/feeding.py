@@ -88,7 +88,7 @@ def measure_resident(path):
         batches.shuffle(epoch)
         began = time.perf_counter()
         for i in range(len(batches)):
-            last = step(batches[i][0])
+            last = step(batches[i][0] | batches.resident.fields())
         float(last)
         seconds = time.perf_counter() - began
         rates.append(len(batches) * BATCH / seconds)

@@ -59,6 +59,11 @@ class TrainingBatches(keras.utils.PyDataset):
         """Batches of a whole epoch."""
         return len(self.split) // self.batch_size
 
+    @property
+    def batch_sizes(self):
+        """The numbers of images that batches hold."""
+        return {self.batch_size}
+
     def begin_at(self, step):
         """Leaves the first batches of each epoch out, for a resume."""
         self.first = step
@@ -74,7 +79,7 @@ class TrainingBatches(keras.utils.PyDataset):
         rng = np.random.default_rng([self.seed, self.epoch, index, DRAWS])
         x = {"draws": rng.random((len(rows), self.num_draws), "float32")}
         if self.resident is not None:
-            x.update(rows=rows.astype("int32"), **self.resident.fields())
+            x["rows"] = rows.astype("int32")
         else:
             x["images"] = self._images(index, rows)
         return x, self.split.labels[rows]
@@ -134,6 +139,12 @@ class EvaluationBatches(keras.utils.PyDataset):
 
     def __len__(self):
         return math.ceil(len(self.split) / self.batch_size)
+
+    @property
+    def batch_sizes(self):
+        """The numbers of images that batches hold."""
+        last = len(self.split) % self.batch_size
+        return {self.batch_size, last or self.batch_size}
 
     def __getitem__(self, index):
         rows = self._rows_of(index)

@@ -18,11 +18,11 @@ class ResidentImages:
         self.array = ops.convert_to_tensor(images, dtype="uint8")
 
     def fields(self):
-        """Returns what a batch must hold besides its indices.
+        """Returns what a step must be given besides a batch.
 
         A compiled step of TensorFlow or PyTorch refers to the array where it
         lies. JAX would copy it into the program, so there it is an argument
-        of the step.
+        of the step, which `training/train_step` adds to the batch.
         """
         on_jax = keras.backend.backend() == "jax"
         return {SHARED_FIELD: self.array} if on_jax else {}

@@ -42,8 +42,10 @@ from keras_css.runs.rollback import read_rollbacks
 from keras_css.runs.rollback import remember_rollback
 from keras_css.runs.signals import StopSignals
 from keras_css.students import count_parameters
+from keras_css.training.replicas import refuse_processes
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
+from keras_css.training.train_step import processes
 from keras_css.version import __version__
 from keras_css_runtime.environment import describe_machine
 from keras_css_runtime.environment import installed_versions
@@ -91,6 +93,8 @@ def train(
             "--checkpoint_minutes must be at least 0, received "
             f"{checkpoint_minutes}."
         )
+    # Before several of them write into the folder.
+    refuse_processes(processes())
     folder = RunFolder(run_dir)
     while True:
         try:

@@ -16,11 +16,13 @@ from keras_css.training.data_checks import first_of
 from keras_css.training.monitors import direct
 from keras_css.training.named_means import NamedMeans
 from keras_css.training.progress import ProgressLine
+from keras_css.training.replicas import refuse_processes
 from keras_css.training.sgd import SGD
 from keras_css.training.step_losses import SHARE
 from keras_css.training.step_losses import StepLosses
 from keras_css.training.student import student_of
 from keras_css.training.train_step import TrainStep
+from keras_css.training.train_step import processes
 from keras_css.training.views import TrainingViews
 
 
@@ -239,6 +241,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             UserError: If images or labels do not fit, or a loss term becomes
                 NaN or infinite.
         """
+        self._refuse_several()
         x = self._check_and_build(x, y)
         self._hold(getattr(x, "resident", None))
         if isinstance(validation_data, (tuple, list)):
@@ -324,6 +327,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
 
     def train_on_batch(self, x, y=None, *args, **kwargs):
         """Trains one step; arguments as in Keras. Checks the first batch."""
+        self._refuse_several()
         self._meet_first_batch(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)
 
@@ -396,13 +400,18 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
-            self.optimizer.build(self.trainable_variables)
+            with self.building():
+                self.optimizer.build(self.trainable_variables)
 
     def _hold(self, resident):
         """Takes images that live on the device; a compiled step knows them."""
         if resident is not self.views.resident:
             self.views.resident = resident
             self.train_function = None
+
+    def _refuse_several(self):
+        refuse_processes(processes())
+        self.refuse_replicas()
 
     def _check_and_build(self, x, y, what="training"):
         """Returns x, or what stands for it where looking took a batch."""
@@ -413,12 +422,14 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         else:
             images, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
             shape = check_batch_source(images, labels, classes, what)
-        if shape is not None and not self.built:
-            self.build(shape)
-        # Weights made inside a compiled step would make TensorFlow trace the
-        # step a second time, which takes longer than an epoch on digits.
-        if self.built and self.compiled and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        with self.building():
+            if shape is not None and not self.built:
+                self.build(shape)
+            # Weights made inside a compiled step would make TensorFlow trace
+            # the step a second time, which takes longer than an epoch on
+            # digits.
+            if self.built and self.compiled and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
         return x
 
     def _meet_first_batch(self, x, y, what="training"):

@@ -8,6 +8,7 @@ import sys
 import keras
 import pytest
 from absl import flags as absl_flags
+from exactly import EXACTLY
 from quick_run import QUICK
 
 import keras_css_cli
@@ -29,6 +30,7 @@ def command(tmp_path_factory):
             cwd=cwd,
             env={
                 **os.environ,
+                **EXACTLY,
                 "KERAS_BACKEND": keras.backend.backend(),
                 # JAX compiles the same step for several of these commands.
                 "JAX_COMPILATION_CACHE_DIR": str(compiled),

@@ -1,7 +1,12 @@
 """The training step on TensorFlow."""
 
+import json
+import os
+
 import keras
 import tensorflow as tf
+
+from keras_css.training.replicas import refuse_replicas
 
 
 class EndsAtOnce:
@@ -45,16 +50,41 @@ class TrainStep:
         return "auto" if self.on_accelerator else False
 
     @property
+    def own_strategy(self):
+        """The strategy that the cohort, or one of its networks, was made in."""
+        for model in (self, *self.networks):
+            if model._distribute_strategy is not None:
+                return model._distribute_strategy
+        return tf.distribute.get_strategy()
+
+    def building(self):
+        """Returns a scope in which variables are made as those that are."""
+        return self.own_strategy.scope()
+
+    def refuse_replicas(self):
+        """Raises `UserError` if a strategy holds several copies of weights."""
+        refuse_replicas(self.own_strategy.num_replicas_in_sync)
+
+    @property
     def distribute_strategy(self):
         """The strategy that Keras feeds and takes steps by.
 
         A strategy and `tf.data` pipelines that are the user's stay as they
         are.
         """
-        strategy = super().distribute_strategy
+        strategy = self.own_strategy
         current = tf.distribute.get_strategy()
         chosen = tf.distribute.has_strategy() or strategy is not current
         return strategy if chosen or self._tuned else EndsAtOnce(strategy)
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        optimizer = self.optimizer
+        for part in (optimizer, getattr(optimizer, "inner_optimizer", None)):
+            # One that was made outside the scope would make its variables
+            # there.
+            if part is not None and not part.built:
+                part._distribution_strategy = self.own_strategy
 
     def fit(self, x=None, *args, validation_data=None, **kwargs):
         self._tuned = _of_tensorflow(x) or _of_tensorflow(validation_data)
@@ -84,3 +114,12 @@ class TrainStep:
 
 def _of_tensorflow(data):
     return isinstance(data, tf.data.Dataset)
+
+
+def processes():
+    """Returns how many processes train together, as `TF_CONFIG` says."""
+    try:
+        cluster = json.loads(os.environ.get("TF_CONFIG", "{}"))["cluster"]
+        return max(1, sum(len(hosts) for hosts in cluster.values()))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return 1

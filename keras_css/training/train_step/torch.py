@@ -1,6 +1,7 @@
 """The training step on PyTorch."""
 
 import contextlib
+import os
 import warnings
 
 import keras
@@ -19,6 +20,13 @@ class TrainStep:
 
     default_jit_compile = "auto"
     _recorder = None
+
+    def building(self):
+        """Returns a scope in which variables are made: none is needed."""
+        return contextlib.nullcontext()
+
+    def refuse_replicas(self):
+        """Does nothing: there is one copy of the weights, whole or in parts."""
 
     @property
     def on_accelerator(self):
@@ -112,6 +120,15 @@ class TrainStep:
     def evaluate(self, *args, **kwargs):
         with _last_call_may_be_short(self.steps_per_execution):
             return super().evaluate(*args, **kwargs)
+
+
+def processes():
+    """Returns how many processes train together, or were started to."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_world_size()
+    started = os.environ.get("WORLD_SIZE", "")
+    return int(started) if started.isdecimal() else 1
 
 
 def _as_tensor(value):
