@@ -1,5 +1,7 @@
 """The loss functions that methods are made of, one value a sample."""
 
+import math
+
 from keras import ops
 
 
@@ -65,9 +67,15 @@ def ramp_up(epoch, length):
     Args:
         epoch: Float scalar e, 0 in the first epoch.
         length: E; with 0 the weight is 1 throughout.
+
+    Returns:
+        A Python number for a Python number, else a tensor of the epoch's
+        type. TensorFlow multiplies no float32 by a loss in float64.
     """
     if not length:
         return 1.0
+    if isinstance(epoch, (int, float)):
+        return math.exp(-5.0 * (1.0 - min(epoch, length) / length) ** 2)
     left = 1.0 - ops.minimum(epoch, length) / length
     return ops.exp(-5.0 * ops.square(left))
 

@@ -21,6 +21,7 @@ def train_step(monkeypatch):
     return train_step
 
 
+@pytest.mark.several
 def test_both_steps_compute_the_same_and_are_timed(tmp_path):
     if not importlib.util.find_spec("torch"):
         pytest.skip("the plain step needs PyTorch")

@@ -1,6 +1,5 @@
 """Trainings that SIGKILL ends and `--resume` goes on with, in short."""
 
-import importlib.util
 import json
 import pathlib
 import subprocess
@@ -14,9 +13,7 @@ FAULTS = pathlib.Path(__file__).parents[2] / "benchmarks" / "faults.py"
 
 @pytest.mark.once
 def test_killed_trainings_end_like_a_whole_one(tmp_path):
-    # PyTorch begins soonest, and a kill costs a beginning.
-    torch = importlib.util.find_spec("torch")
-    backend = "torch" if torch else keras.backend.backend()
+    backend = keras.backend.backend()
     done = subprocess.run(
         [
             *(sys.executable, str(FAULTS), "--kills", "4", "--methods", "pcl"),

@@ -1,0 +1,36 @@
+"""In float64 the parity is exact: what float32 leaves over is rounding."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+
+HERE = pathlib.Path(__file__).parent
+FILES = (
+    HERE / "test_golden.py",
+    HERE / "float64_steps.py",
+    HERE.parent / "methods" / "test_losses.py",
+)
+
+
+def test_golden_values_steps_and_formulas_in_float64():
+    """A second process, because the float type is a global setting."""
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *map(str, FILES),
+        ],
+        env={
+            **os.environ,
+            "KERAS_BACKEND": keras.backend.backend(),
+            "CSS_GOLDEN_FLOATX": "float64",
+            # Without, JAX takes float64 for float32.
+            "JAX_ENABLE_X64": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
