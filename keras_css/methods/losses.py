@@ -4,6 +4,8 @@ import math
 
 from keras import ops
 
+from keras_css.means import mean
+
 
 def cross_entropy(logits, labels):
     """Returns the cross-entropy of each branch.
@@ -92,7 +94,7 @@ def batch_mean(values, sample_weight=None):
         A scalar.
     """
     if sample_weight is None:
-        return ops.mean(values)
-    values = ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=1)
+        return mean(values)
+    values = mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=1)
     weight = ops.cast(ops.reshape(sample_weight, (-1,)), values.dtype)
-    return ops.mean(values * weight)
+    return mean(values * weight)

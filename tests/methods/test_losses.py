@@ -107,7 +107,7 @@ def one(**outputs):
 def in_the_middle_of_an_epoch(kdcl):
     """What the epoch before found is in use."""
     kdcl.estimated_in.assign(EPOCH)
-    kdcl.shares.assign([0.3, 0.7])
+    kdcl.shares.assign([0.25, 0.75])
 
 
 def css_outputs(seed=3):
@@ -175,7 +175,7 @@ CASES = {
     "kdcl general": lambda: Case(
         KDCL(3.0, **RAMP, target="general"),
         two(logits=(C, 1)),
-        formulas.kdcl(lambda z, y: 0.3 * z[0] + 0.7 * z[1]),
+        formulas.kdcl(lambda z, y: 0.25 * z[0] + 0.75 * z[1]),
         begin=in_the_middle_of_an_epoch,
     ),
     "ffl": lambda: Case(
