@@ -43,7 +43,7 @@ def test_both_steps_compute_the_same_and_are_timed(tmp_path):
     # Tiny steps round to nothing on a busy machine.
     assert 0 <= found["torch"]["utilisation"] < 1
     assert found["torch"]["first_losses"] == pytest.approx(
-        found["plain"]["first_losses"], rel=1e-2
+        found["plain"]["first_losses"], rel=1e-4
     )
     assert "torch " in done.stdout
 

@@ -1,4 +1,7 @@
-"""Every method trains a step in float64; `test_float64.py` runs this file."""
+"""Every method trains a step in float64; `test_float64.py` runs this file.
+
+Losses and gradients of all variants are held to formulas beside it.
+"""
 
 import keras
 import numpy as np
@@ -9,15 +12,14 @@ from keras_css import OnlineDistiller
 from keras_css.methods import CSS
 from keras_css.methods import KDCL
 from keras_css.methods import METHODS
-from keras_css.methods.css import VARIANTS
-from keras_css.methods.kdcl import TARGETS
 
-# CSS and KDCL have no ramp-up of their own accord.
+# With a ramp-up, a loop and a state, which these do not have by default.
 VARIED = {
-    **{f"css {v}": lambda v=v: CSS(3.0, v, 4) for v in VARIANTS},
-    **{f"kdcl {t}": lambda t=t: KDCL(2.0, 4, t) for t in TARGETS},
+    "css": lambda: CSS(variant="main_branch", ramp_up_epochs=4),
+    "kdcl": lambda: KDCL(target="linear", ramp_up_epochs=4),
+    "kdcl general": lambda: KDCL(target="general", ramp_up_epochs=4),
 }
-NAMES = [*(n for n in METHODS.names() if n not in ("css", "kdcl")), *VARIED]
+NAMES = [*METHODS.names(), "kdcl general"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,9 +47,7 @@ def test_a_step_in_float64(name):
     for variable, old in zip(trained, before):
         new = keras.ops.convert_to_numpy(variable)
         assert new.dtype == "float64", variable.path
-        # Decay alone, or a sum in float32, would leave fewer digits.
-        moved = np.abs(new - old).max()
-        assert moved > 0, variable.path
+        assert np.any(new != old), variable.path
     loss = distiller.compute_loss(
         y=keras.ops.convert_to_tensor(labels),
         y_pred=distiller(images.astype("float64"), training=True),
