@@ -16,7 +16,7 @@ def test_killed_trainings_end_like_a_whole_one(tmp_path):
     backend = keras.backend.backend()
     done = subprocess.run(
         [
-            *(sys.executable, str(FAULTS), "--kills", "4", "--methods", "pcl"),
+            *(sys.executable, str(FAULTS), "--kills", "2", "--methods", "pcl"),
             *("--epochs", "2", "--backends", backend, "--out", str(tmp_path)),
         ],
         capture_output=True,
@@ -27,7 +27,7 @@ def test_killed_trainings_end_like_a_whole_one(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = tmp_path.glob("faults_*.json")
     (row,) = json.loads(record.read_text())["rows"]
-    assert row["kills"] == 4
+    assert row["kills"] == 2
     assert row["repeats_exactly"]
     assert row["trainings"] >= 1
     assert row["differing"] == {}
