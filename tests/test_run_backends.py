@@ -22,7 +22,8 @@ def backends_that_run(suites, once, several, command):
 
 
 @pytest.mark.parametrize(
-    ("once", "several", "command"), itertools.product([False, True], repeat=3)
+    ("once", "several", "command"),
+    list(itertools.product([False, True], repeat=3)),
 )
 def test_nothing_is_left_out_and_nothing_runs_twice(once, several, command):
     kind = (once, several, command)
