@@ -2,13 +2,18 @@
 #   make demo                      set-up, then CSS and its baseline on digits
 #   make test                      set-up, then the tests on installed backends
 # Options:
+#   make test FAST=1               a choice of them in about three minutes
 #   make demo BACKEND=jax          on another backend (installed if missing)
 #   make test BACKENDS="tensorflow jax torch"   install these and require them
+#   make test BACKENDS="jax torch" AFTER=tensorflow   only what make test left
+#                                  out while TensorFlow was alone
 
 PYTHON ?= python3
 VENV ?= .venv
 BACKEND ?=
 BACKENDS ?=
+FAST ?=
+AFTER ?=
 
 comma := ,
 empty :=
@@ -27,7 +32,8 @@ demo: $(call stamp,$(demo_extras))
 		--backend $(or $(BACKEND),tensorflow)
 
 test: $(call stamp,$(test_extras))
-	$(VENV)/bin/python tests/run_backends.py $(BACKENDS)
+	$(VENV)/bin/python tests/run_backends.py $(if $(FAST),--fast) \
+		$(if $(AFTER),--after $(AFTER)) $(BACKENDS)
 
 lint: $(call stamp,dev)
 	$(VENV)/bin/ruff check .

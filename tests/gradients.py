@@ -39,8 +39,14 @@ def _torch(function, leaves):
 def _jax(function, leaves):
     import jax
 
+    def stateless(tensors):
+        # What the function assigns to weights must not outlive the trace.
+        with keras.StatelessScope():
+            return function(tensors)
+
+    # Compiled as one program, as a training step is.
     tensors = {n: keras.ops.convert_to_tensor(v) for n, v in leaves.items()}
-    value, found = jax.value_and_grad(function)(tensors)
+    value, found = jax.jit(jax.value_and_grad(stateless))(tensors)
     return float(value), {name: np.asarray(g) for name, g in found.items()}
 
 

@@ -1,12 +1,18 @@
 """Runs the tests on every installed backend, as many at a time as cores.
 
-    python tests/run_backends.py [BACKEND ...]
+    python tests/run_backends.py [--fast] [--after BACKEND] [BACKEND ...]
 
 Named backends must run: one that is not installed is an error. Without names
 every installed backend runs and the others are named. Tests marked `once` do
-not depend on the backend: they run by themselves, with the first one.
+not depend on the backend: they run by themselves, with the first one. Tests
+marked `several` need a second backend beside the running one.
+
+`--after tensorflow` goes on where TensorFlow was tested while nothing else was
+installed: the named backends run, and on TensorFlow what is marked `several`.
+`--fast` runs a choice of cheap tests on the first backend.
 """
 
+import argparse
 import importlib.util
 import os
 import pathlib
@@ -19,24 +25,50 @@ import time
 BACKENDS = ("tensorflow", "jax", "torch")
 SLOWEST_FIRST = ("jax", "tensorflow", "torch")
 SECONDS_BETWEEN_SIGNS = 30
+TESTS = pathlib.Path(__file__).parent
+# Two halves of about the same length keep two cores busy to the end; commands
+# share trained runs, and so a process.
+COMMANDS = TESTS / "journeys"
+HALVES = {
+    "commands": (str(COMMANDS),),
+    "all else": (str(TESTS), f"--ignore={COMMANDS}"),
+}
+# On two idle cores, for so many backends.
+MINUTES = {1: 12, 2: 18, 3: 20}
+# Formulas, kernels, data, files and one training step, without the commands.
+FAST = (
+    *("methods/test_losses.py", "methods/test_limits.py"),
+    *("data/test_layouts.py", "data/test_load.py", "data/test_batches.py"),
+    *("runs/test_history_file.py", "runs/test_recipes.py"),
+    *("evaluation", "comparison/test_comparison_table.py"),
+    *("backbones/test_cost.py", "test_backbones.py", "test_network.py"),
+    *("test_supervision.py", "test_training_parts.py", "test_imports.py"),
+    *("training/test_sgd_update.py", "journeys/test_user_errors.py"),
+)
+LEFT_OUT = (
+    "trainings from the command line, exports, parity with the authors' "
+    "values, hostile files, benchmarks, other backends"
+)
 
 
 class BackendRun:
     """pytest on one backend, its output kept until it ends."""
 
-    def __init__(self, backend, marks, log):
-        self.name = f"{backend}, {marks}"
+    def __init__(self, suite, log):
+        backend, marks, part, files = suite
+        self.name = f"{backend}, {marks}, {part}"
         self.began = time.monotonic()
         self.log = log
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-m", marks],
+                [sys.executable, "-m", "pytest", "-m", marks, *files],
                 env={
                     **os.environ,
                     "KERAS_BACKEND": backend,
                     "TF_CPP_MIN_LOG_LEVEL": "2",
                     # Most of the time would go into making JAX's programs
-                    # fast that run for a few steps.
+                    # fast that run for a few steps. What compares numbers
+                    # turns it off: the fixture `optimized`.
                     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
                 },
                 stdout=output,
@@ -58,28 +90,91 @@ class BackendRun:
         return f"{self.name}: {outcome} in {seconds:.0f} s"
 
 
-def main(required):
-    unknown = sorted(set(required) - set(BACKENDS))
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("required", nargs="*", metavar="BACKEND")
+    parser.add_argument("--after", choices=BACKENDS)
+    parser.add_argument("--fast", action="store_true")
+    given = parser.parse_args(arguments)
+    unknown = sorted(set(given.required) - set(BACKENDS))
     if unknown:
         print(f"error: unknown backends {unknown}; known: {list(BACKENDS)}")
         return 2
-    with tempfile.TemporaryDirectory() as logs:
-        return run_all(required, pathlib.Path(logs))
-
-
-def run_all(required, logs):
-    """Runs all installed backends; returns the exit code."""
     installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
-    # The longest first, so that the last ones run side by side.
-    waiting = [(b, "once") for b in installed[:1]]
-    waiting += [(b, "not once") for b in SLOWEST_FIRST if b in installed]
-    running, report, failed = [], [], not installed
+    lacking = [b for b in BACKENDS if b not in installed]
+    if given.fast:
+        suites = fast_suites(
+            [b for b in installed if b in given.required] or installed
+        )
+        print(f"A choice of the tests; left out: {LEFT_OUT}.", flush=True)
+    else:
+        suites = suites_of(installed, given.required, given.after)
+        print(how_long(suites), flush=True)
+    with tempfile.TemporaryDirectory() as logs:
+        report, failed = run_all(suites, pathlib.Path(logs))
+    for backend in lacking:
+        required = backend in given.required
+        if required or not given.fast:
+            report.append(absence(backend, required))
+        failed = failed or required
+    print("== backends\n" + "\n".join(report), flush=True)
+    if given.fast:
+        print(f"Left out: {LEFT_OUT}. All tests: make test", flush=True)
+    return 1 if failed or not suites else 0
+
+
+def how_long(suites):
+    """Returns the line that says what begins, and how long it takes."""
+    named = [b for b in BACKENDS if b in {backend for backend, *_ in suites}]
+    minutes = MINUTES[max(1, len(named))]
+    return (
+        f"All tests on {' and '.join(named)}: about {minutes} minutes on two "
+        "idle cores. The cheap ones, in about 3: make test FAST=1"
+    )
+
+
+def fast_suites(backends):
+    """Returns the two suites of the fast lane, which run side by side."""
+    files = [str(TESTS / name) for name in FAST]
+    return [
+        (backend, marks, "fast", files)
+        for backend in backends[:1]
+        for marks in ("not once", "once and not several")
+    ]
+
+
+def suites_of(installed, required, after):
+    """Returns list of `(backend, marks, part, files)`, the longest first.
+
+    Args:
+        installed: Backends that are there, in the order of `BACKENDS`.
+        required: Those that were named.
+        after: The backend that was tested by itself before, or None.
+    """
+    last = []
+    if after:
+        named = [b for b in required if b in installed and b != after]
+        wanted = [(b, "not once") for b in SLOWEST_FIRST if b in named]
+        last = [(after, "several", "all", (str(TESTS),))]
+    else:
+        alone = "" if len(installed) > 1 else " and not several"
+        wanted = [(b, "once" + alone) for b in installed[:1]]
+        wanted += [
+            (b, "not once" + alone) for b in SLOWEST_FIRST if b in installed
+        ]
+    halves = [(*suite, *half) for suite in wanted for half in HALVES.items()]
+    return halves + last
+
+
+def run_all(suites, logs):
+    """Returns a line on each suite, and whether one failed."""
+    waiting, running, report, failed = [*suites], [], [], False
     told = time.monotonic()
     while waiting or running:
         while waiting and len(running) < max(1, os.cpu_count() or 1):
-            backend, marks = waiting.pop(0)
-            log = logs / f"{backend} {marks}"
-            running.append(BackendRun(backend, marks, log))
+            suite = waiting.pop(0)
+            log = logs / " ".join(suite[:3])
+            running.append(BackendRun(suite, log))
         time.sleep(0.5)
         for run in [r for r in running if r.process.poll() is not None]:
             running.remove(run)
@@ -92,14 +187,15 @@ def run_all(required, logs):
                 f"tests: {', '.join(r.sign_of_life() for r in running)}",
                 flush=True,
             )
-    for backend in BACKENDS:
-        if backend not in installed:
-            hint = f'make test BACKENDS="{backend}" installs it'
-            if backend in required:
-                failed, hint = True, "it was required"
-            report.append(f"{backend}: NOT RUN, not installed ({hint})")
-    print("== backends\n" + "\n".join(report), flush=True)
-    return 1 if failed else 0
+    return report, failed
+
+
+def absence(backend, was_required):
+    """Returns the line on a backend that is not installed."""
+    hint = f'make test BACKENDS="{backend}" installs it'
+    if was_required:
+        hint = "it was required"
+    return f"{backend}: NOT RUN, not installed ({hint})"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,14 @@ def modules_after(backend, *codes):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("backend", sorted(HEAVY))
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "tensorflow",
+        pytest.param("jax", marks=pytest.mark.several),
+        pytest.param("torch", marks=pytest.mark.several),
+    ],
+)
 def test_import_brings_the_running_backend_only(backend):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")

@@ -13,14 +13,20 @@ import tiny
 from keras_css import MultiBranchNetwork
 from keras_css import UserError
 
-LOAD_AND_RUN = """
+BACKENDS = ("tensorflow", "jax", "torch")
+# Loads and runs each file that others saved, then saves one of its own.
+LOAD_AND_SAVE = """
 import sys
 import keras
 import numpy as np
 import keras_css
-path, images, outputs = sys.argv[1:]
-network = keras.saving.load_model(path)
-found = network.predict(np.load(images), verbose=0)
+images, outputs, saved, *paths = sys.argv[1:]
+found = {}
+for path in paths:
+    network = keras.saving.load_model(path)
+    for name, value in network.predict(np.load(images), verbose=0).items():
+        found[f"{path} {name}"] = value
+network.save(saved)
 np.savez(outputs, **found)
 """
 
@@ -61,7 +67,18 @@ def test_each_branch_is_tail_and_head_of_the_transformed_trunk():
         )
 
 
-def test_saved_here_and_loaded_on_every_other_backend(tmp_path):
+@pytest.mark.once
+@pytest.mark.several
+def test_saved_on_each_backend_and_loaded_on_every_other(tmp_path):
+    """The running one's file goes round; each backend loads all before it."""
+    here = keras.backend.backend()
+    others = [
+        backend
+        for backend in BACKENDS
+        if backend != here and importlib.util.find_spec(backend)
+    ]
+    if not others:
+        pytest.skip(f"only {here} is installed")
     network = MultiBranchNetwork(
         "resnet8",
         num_classes=3,
@@ -71,28 +88,35 @@ def test_saved_here_and_loaded_on_every_other_backend(tmp_path):
     # Move the running statistics, so that they are seen to be saved.
     network(x, training=True)
     expected = network.predict(x, verbose=0)
-    network.save(tmp_path / "network.keras")
+    network.save(tmp_path / f"{here}.keras")
     np.save(tmp_path / "images.npy", x)
-    here = keras.backend.backend()
-    others = [
-        backend
-        for backend in ("tensorflow", "jax", "torch")
-        if backend != here and importlib.util.find_spec(backend)
-    ]
-    # Where nothing else is installed, at least a process of its own.
-    for backend in others or [here]:
-        outputs = tmp_path / f"{backend}.npz"
+    files = [f"{here}.keras"]
+    # The first of the others comes again, for the file of the last.
+    for backend in [*others, *others[:-1]]:
+        read = [file for file in files if file != f"{backend}.keras"]
         subprocess.run(
             [
-                *(sys.executable, "-c", LOAD_AND_RUN),
-                *(tmp_path / "network.keras", tmp_path / "images.npy", outputs),
+                *(sys.executable, "-c", LOAD_AND_SAVE, "images.npy"),
+                *(f"{backend}.npz", f"{backend}.keras", *read),
             ],
+            cwd=tmp_path,
             env={**os.environ, "KERAS_BACKEND": backend},
             check=True,
         )
-        with np.load(outputs) as found:
-            for key, value in expected.items():
-                np.testing.assert_allclose(found[key], value, atol=1e-5)
+        with np.load(tmp_path / f"{backend}.npz") as found:
+            assert len(found.files) == len(read) * len(expected)
+            for name in found.files:
+                np.testing.assert_allclose(
+                    found[name],
+                    expected[name.split()[1]],
+                    atol=1e-5,
+                    err_msg=f"{name} on {backend}",
+                )
+        files = sorted({*files, f"{backend}.keras"})
+    for file in files:
+        again = keras.saving.load_model(tmp_path / file)
+        for name, value in again.predict(x, verbose=0).items():
+            np.testing.assert_allclose(value, expected[name], atol=1e-5)
 
 
 def test_what_cannot_be_is_refused():

@@ -53,6 +53,7 @@ def test_some_weights_have_a_rate_of_their_own():
     np.testing.assert_allclose(tenth, 0.1 * full, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.several
 def test_sgd_against_torch_itself():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(1)

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_css.means import mean
+
 
 @keras.saving.register_keras_serializable(package="keras_css")
 class BatchNorm(keras.layers.BatchNormalization):
@@ -27,11 +29,11 @@ class BatchNorm(keras.layers.BatchNormalization):
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
         x = ops.cast(inputs, "float64" if double else "float32")
         axes = self._reduction_axes
-        mean = ops.mean(x, axis=axes)
-        centred = x - mean
-        variance = ops.mean(ops.square(centred), axis=axes)
-        count = ops.cast(ops.size(x) / ops.size(mean), x.dtype)
-        self.take_statistics(mean, variance, count)
+        middle = mean(x, axis=axes)
+        centred = x - middle
+        variance = mean(ops.square(centred), axis=axes)
+        count = ops.cast(ops.size(x) / ops.size(middle), x.dtype)
+        self.take_statistics(middle, variance, count)
         scale = ops.rsqrt(variance + self.epsilon) * self.gamma
         return ops.cast(centred * scale + self.beta, self.compute_dtype)
 

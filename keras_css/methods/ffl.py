@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_css.backbones.batch_norm import BatchNorm
 from keras_css.errors import UserError
+from keras_css.means import mean
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
@@ -89,7 +90,7 @@ class FFL(RampedDistillation):
             ce = self.supervised(z, labels, sample_weight)
             ce_fused = plain_cross_entropy(fused, labels, sample_weight)
             kd = n * self.taught(fused, z, sample_weight)
-            kd_fused = self.taught(ops.mean(z, axis=2), fused, sample_weight)
+            kd_fused = self.taught(mean(z, axis=2), fused, sample_weight)
             terms |= {
                 f"{name}/ce": ce,
                 f"{name}/ce_fused": ce_fused,

@@ -75,7 +75,8 @@ def least_cross_entropy_weights(z, labels, iterations=ITERATIONS):
             ops.where(better, moved, a),
             ops.where(better, new_value, value),
             ops.where(better, new_gradient, gradient),
-            rate * ops.where(better, 2.0, 0.25),
+            # Bare numbers would be float32, whatever the logits are.
+            ops.where(better, rate * 2.0, rate * 0.25),
         )
 
     # No longer than the inverse of a bound of the second derivative; softmax

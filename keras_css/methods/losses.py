@@ -4,7 +4,11 @@ Labels are integers `(B,)`, one class a sample, or distributions `(B, C)` over
 the classes: what mixing, smoothing and one-hot encoding make of them.
 """
 
+import math
+
 from keras import ops
+
+from keras_css.means import mean
 
 
 def cross_entropy(logits, labels):
@@ -121,9 +125,15 @@ def ramp_up(epoch, length):
     Args:
         epoch: Float scalar e, 0 in the first epoch.
         length: E; with 0 the weight is 1 throughout.
+
+    Returns:
+        A Python number for a Python number, else a tensor of the epoch's
+        type. TensorFlow multiplies no float32 by a loss in float64.
     """
     if not length:
         return 1.0
+    if isinstance(epoch, (int, float)):
+        return math.exp(-5.0 * (1.0 - min(epoch, length) / length) ** 2)
     left = 1.0 - ops.minimum(epoch, length) / length
     return ops.exp(-5.0 * ops.square(left))
 
@@ -140,7 +150,7 @@ def batch_mean(values, sample_weight=None):
         A scalar.
     """
     if sample_weight is None:
-        return ops.mean(values)
-    values = ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=1)
+        return mean(values)
+    values = mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=1)
     weight = ops.cast(ops.reshape(sample_weight, (-1,)), values.dtype)
-    return ops.mean(values * weight)
+    return mean(values * weight)

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_css.errors import UserError
+from keras_css.means import mean
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
@@ -105,7 +106,7 @@ class OKDDip(RampedDistillation):
         self, outputs, labels, sample_weight=None, epoch=0.0, training=False
     ):
         peers, leader, targets = self.group(outputs)
-        consensus = ops.mean(peers, axis=2)
+        consensus = mean(peers, axis=2)
         if self.detach:
             targets = ops.stop_gradient(targets)
             consensus = ops.stop_gradient(consensus)

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_css.backbones.batch_norm import BatchNorm
+from keras_css.means import mean
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
@@ -60,7 +61,7 @@ class ONE(RampedDistillation):
         for (name, network), gate in zip(networks.items(), self.gates):
             shared = network.shared(views[name], training)
             output = network.branches(shared, training)
-            scores = gate(ops.mean(shared, axis=(1, 2)), training=training)
+            scores = gate(mean(shared, axis=(1, 2)), training=training)
             weights = ops.cast(
                 ops.softmax(scores, axis=-1), output["logits"].dtype
             )

@@ -110,11 +110,13 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             augment_each_network,
             mixing,
         )
-        # A weight, so that compiled steps see it change and files keep it.
+        # A weight, so that compiled steps see it change and files keep it; of
+        # the losses' type, so that methods may multiply the two.
+        types = {network.compute_dtype for network in networks}
         self.epoch = self.add_weight(
             name="epoch",
             shape=(),
-            dtype="float32",
+            dtype="float64" if "float64" in types else "float32",
             initializer="zeros",
             trainable=False,
         )

@@ -10,6 +10,7 @@ from keras_css.backbones.kernels import conv_norm
 from keras_css.backbones.residual import convolution
 
 SHAPE = (2, 7, 8)
+pytestmark = pytest.mark.usefixtures("optimized")
 
 
 class LayerByLayer(BatchNorm):

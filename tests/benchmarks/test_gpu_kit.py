@@ -67,6 +67,7 @@ def student(tmp_path):
     return path
 
 
+@pytest.mark.several
 def test_a_rehearsal_runs_every_part_and_repeats_none(tmp_path, student):
     if not importlib.util.find_spec("torch"):
         pytest.skip("the kit's backends are JAX and PyTorch")

@@ -21,6 +21,7 @@ def scale(monkeypatch):
     return scale
 
 
+@pytest.mark.several
 def test_an_axis_is_measured_kept_and_drawn(tmp_path):
     if not importlib.util.find_spec("torch"):
         pytest.skip("the quickest backend to begin with is not installed")

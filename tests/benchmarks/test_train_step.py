@@ -21,6 +21,7 @@ def train_step(monkeypatch):
     return train_step
 
 
+@pytest.mark.several
 def test_both_steps_compute_the_same_and_are_timed(tmp_path):
     if not importlib.util.find_spec("torch"):
         pytest.skip("the plain step needs PyTorch")
@@ -42,7 +43,7 @@ def test_both_steps_compute_the_same_and_are_timed(tmp_path):
     # Tiny steps round to nothing on a busy machine.
     assert 0 <= found["torch"]["utilisation"] < 1
     assert found["torch"]["first_losses"] == pytest.approx(
-        found["plain"]["first_losses"], rel=1e-2
+        found["plain"]["first_losses"], rel=1e-4
     )
     assert "torch " in done.stdout
 

@@ -48,7 +48,7 @@ def apply(transform, pixels, seed=1):
 def test_backends_change_images_alike(name):
     found, _ = apply(TRANSFORMS[name], images())
     with np.load(STORED) as stored:
-        np.testing.assert_allclose(found, stored[name], atol=0.05)
+        np.testing.assert_allclose(found, stored[name], atol=5e-3)
     assert found.min() >= 0 and found.max() <= 255
 
 
@@ -137,7 +137,7 @@ def test_cutout_hides_a_square_under_the_mean():
 def test_color_jitter_without_strength_changes_nothing():
     pixels = images()
     found, _ = apply(ColorJitter(0, 0, 0, 1e-9), pixels)
-    np.testing.assert_allclose(found, pixels, atol=0.7)
+    np.testing.assert_allclose(found, pixels, atol=0.4)
     grey, _ = apply(ColorJitter(0.4, 0.4, 0.4, 0.2), images(channels=1))
     assert grey.shape == (24, 8, 9, 1)
 

@@ -1,16 +1,16 @@
 """A method of the user's own: one class in one file, and nothing else."""
 
-import importlib.util
 import json
 import pathlib
 import subprocess
 import sys
 
+import keras
 import onnxruntime
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-BACKEND = "torch" if importlib.util.find_spec("torch") else "tensorflow"
+BACKEND = keras.backend.backend()
 METHOD = '''
 import keras
 

@@ -61,12 +61,10 @@ def test_pictures_of_digits_are_recognised(shipped, command, tmp_path):
 
 
 @pytest.mark.once
-def test_all_students_and_their_benchmark(shipped, command):
+def test_all_students_and_their_benchmark(shipped, call):
     run, _ = shipped
-    done = command(
-        "export/to_onnx.py", "--run_dir", run, "--student", "all", cwd=run
-    )
-    assert done.returncode == 0, done.stderr
+    code, said, error = call("to_onnx", "--run_dir", run, "--student", "all")
+    assert code == 0, error
     kinds = ("branch", "network", "ensemble")
     reports = [
         json.loads((run / f"student_{kind}.json").read_text()) for kind in kinds
@@ -75,14 +73,12 @@ def test_all_students_and_their_benchmark(shipped, command):
     assert sizes == sorted(sizes)
     assert reports[0]["student"].count("/") == 1
     assert reports[2]["student"] == "ensemble"
-    assert "ms/image" in done.stdout
+    assert "ms/image" in said
     file = run / "student_branch.onnx"
-    done = command(
-        *("export/benchmark.py", file, "--batch_sizes", "1,4"),
-        *("--seconds", "0.2"),
-        cwd=run,
+    code, _, error = call(
+        *("benchmark", file, "--batch_sizes", "1,4", "--seconds", "0.2")
     )
-    assert done.returncode == 0, done.stderr
+    assert code == 0, error
     found = json.loads((run / "student_branch.benchmark.json").read_text())
     assert [batch["batch_size"] for batch in found["batches"]] == [1, 4]
     for batch in found["batches"]:
@@ -155,17 +151,16 @@ def test_what_cannot_be_shipped_gets_one_line(shipped, call, refused, tmp_path):
 
 
 @pytest.mark.once
-def test_a_saved_network_ships_without_its_run(shipped, command, tmp_path):
+def test_a_saved_network_ships_without_its_run(shipped, call, tmp_path):
     run, _ = shipped
-    done = command(
-        *("export/to_onnx.py", "--model", run / "models" / "network_b.keras"),
+    code, said, error = call(
+        *("to_onnx", "--model", run / "models" / "network_b.keras"),
         *("--out", "b.onnx", "--student", "network_a/branch_1"),
         *("--precision", "int8", "--max_accuracy_drop", "1"),
         *("--dataset", "digits"),
-        cwd=tmp_path,
     )
-    assert done.returncode == 0, done.stderr
-    assert "of the float32 size, accuracy against float32: test" in done.stdout
+    assert code == 0, error
+    assert "of the float32 size, accuracy against float32: test" in said
     report = json.loads((tmp_path / "b.json").read_text())
     assert report["size_ratio"] < 0.5
     assert report["method"] == "unknown"

@@ -112,12 +112,14 @@ def test_evaluate_finds_the_same_numbers(trained, command):
         assert found["calibration_error"][name] == pytest.approx(error, 1e-3)
 
 
-def test_the_folder_of_a_run_is_never_used_again(trained, refused):
+def test_the_folder_of_a_run_is_never_used_again(trained, call):
     place, _ = trained
     run = only_run(place)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
-    error = refused("scripts/train.py", *QUICK, "--run_dir", run, cwd=place)
+    code, _, error = call("train", *QUICK, "--run_dir", run)
+    assert code == 2
     assert "already holds a run" in error
+    assert error.count("\n") == 1
     after = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     assert after == before
 
@@ -185,7 +187,7 @@ def test_the_same_seed_repeats_exactly(trained, command):
 
 @pytest.mark.once
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
-    trained, command
+    trained, call
 ):
     place, _ = trained
     part = place / "damaged"
@@ -196,30 +198,29 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    done = command("scripts/train.py", "--run_dir", part, "--resume", cwd=place)
-    assert done.returncode == 0, done.stderr
-    assert "epoch_0003.npz is damaged" in done.stdout
-    assert f"resuming after epoch {before['epoch']}" in done.stdout
+    code, said, error = call("train", "--run_dir", part, "--resume")
+    assert code == 0, error
+    assert "epoch_0003.npz is damaged" in said
+    assert f"resuming after epoch {before['epoch']}" in said
     assert (part / "result.json").exists()
 
 
 @pytest.mark.once
-def test_a_users_own_npz_and_a_single_network(command, tmp_path):
+def test_a_users_own_npz_and_a_single_network(call, tmp_path):
     """With --resume where there is nothing yet, as a job script would."""
     path = npz(tmp_path / "mine.npz")
-    done = command(
-        "scripts/train.py",
+    code, said, error = call(
+        "train",
         *("--dataset", "npz", "--data_dir", path, "--network_a", "resnet8"),
         *("--network_b", "none", "--method", "independent", "--epochs", "1"),
         *("--run_dir", tmp_path / "run", "--resume"),
-        cwd=tmp_path,
     )
-    assert done.returncode == 0, done.stderr
-    assert "starting from the beginning" in done.stdout
+    assert code == 0, error
+    assert "starting from the beginning" in said
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert set(result["test"]) == {"network_a", "network_a/branch_0"}
     assert set(result["diversity"].values()) == {None}, "nothing to compare"
-    assert "diversity of the branches: one branch" in done.stdout
+    assert "diversity of the branches: one branch" in said
     assert not (tmp_path / "run" / "figures" / "agreement.png").exists()
     report = (tmp_path / "run" / "report.html").read_text()
     assert report.count("data:image/png") == 1
@@ -235,17 +236,17 @@ DIVERGES = (
 
 @pytest.mark.once
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
-    refused, tmp_path
+    call, tmp_path
 ):
     """Weight decay of 5 at rate 1 makes weights 4 times larger a step."""
     run = tmp_path / "run"
-    error = refused(
-        "scripts/train.py",
+    code, _, error = call(
+        "train",
         *("--dataset", "npz", "--data_dir", npz(tmp_path / "mine.npz")),
         *DIVERGES,
         *("--run_dir", run),
-        cwd=tmp_path,
     )
+    assert code == 2
     ended = re.search(
         r"(network_a/ce' became (nan|inf)|one became NaN or infinite)"
         r" in epoch (\d+), ",
@@ -264,20 +265,19 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
 
 
 @pytest.mark.once
-def test_a_rollback_goes_on_with_a_lower_rate(command, tmp_path):
+def test_a_rollback_goes_on_with_a_lower_rate(call, tmp_path):
     """A quarter of the rate shrinks weights instead of blowing them up."""
     run = tmp_path / "run"
-    done = command(
-        "scripts/train.py",
+    code, said, error = call(
+        "train",
         *("--dataset", "npz", "--data_dir", npz(tmp_path / "mine.npz")),
         *(*DIVERGES, "--run_dir", run, "--on_nonfinite", "rollback"),
-        cwd=tmp_path,
     )
-    assert done.returncode == 0, done.stderr
+    assert code == 0, error
     result = json.loads((run / "result.json").read_text())
     count = len(result["rollbacks"])
     assert 1 <= count <= 3
-    assert f"Rollback {count} of at most 3" in done.stdout
+    assert f"Rollback {count} of at most 3" in said
     rates = [float(row["learning_rate"]) for row in read_rows(run)]
     assert len(rates) == 12
     assert rates[0] == 1

@@ -68,11 +68,17 @@ def one(x, fixed, y, w, t):
     return ce(teacher, y) + sum(ce(p, y) + w * kd(target, p, t) for p in z)
 
 
+def group(x, output):
+    """An output of all branches of all networks, in their order."""
+    names = sorted(name for name in x if name.endswith(f"/{output}"))
+    return [branch for name in names for branch in branches(x[name])]
+
+
 def okddip(x, fixed, y, w, t, detach=False, query=None, key=None):
     source = fixed if detach else x
-    *peers, leader = branches(x["network_a/logits"])
-    *taught, _ = branches(source["network_a/logits"])
-    f = branches(source["network_a/features"])[:-1]
+    *peers, leader = group(x, "logits")
+    *taught, _ = group(source, "logits")
+    f = group(source, "features")[:-1]
     total = ce(leader, y) + w * kd(np.mean(taught, axis=0), leader, t)
     for i, own in enumerate(peers):
         scores = np.stack(
@@ -174,8 +180,32 @@ def joint_ce(logits, y):
     return np.mean([ce(p, joint(y, i, len(z))) for i, p in enumerate(z)])
 
 
+def independent(x, fixed, y, w, t):
+    """Joint branches and a main one, each network by itself."""
+    return sum(
+        joint_ce(x[f"{name}/logits"], y) + ce(x[f"{name}/main"], y)
+        for name in ("network_a", "network_b")
+    )
+
+
+def css(x, fixed, y, w, t, released=False, scores=True):
+    """CSS of two networks; with or without utility scores."""
+    names = ("network_a", "network_b")
+    source = x if released else fixed
+    total = 0.0
+    for own, other in (names, names[::-1]):
+        z, q = branches(x[f"{own}/logits"]), branches(source[f"{other}/logits"])
+        u = joint_ce(source[f"{own}/logits"], y) / joint_ce(
+            source[f"{other}/logits"], y
+        )
+        taught = np.mean([kd(q[i], p, t) for i, p in enumerate(z)])
+        total += joint_ce(x[f"{own}/logits"], y)
+        total += (u if scores else 1.0) * w * taught
+    return total
+
+
 def css_main(x, fixed, y, w, t, scores=True):
-    """CSS with a main branch, with or without utility scores."""
+    """CSS with a main branch."""
     names = ("network_a", "network_b")
     n = x["network_a/logits"].shape[2]
     aggregates = [
@@ -183,17 +213,10 @@ def css_main(x, fixed, y, w, t, scores=True):
         for name in names
     ]
     everyone = np.mean(aggregates, axis=0)
-    total = 0.0
+    total = css(x, fixed, y, w, t, scores=scores)
     for own, other in (names, names[::-1]):
-        z, q = branches(x[f"{own}/logits"]), branches(fixed[f"{other}/logits"])
-        u = joint_ce(fixed[f"{own}/logits"], y) / joint_ce(
-            fixed[f"{other}/logits"], y
-        )
-        branches_ce = joint_ce(x[f"{own}/logits"], y)
-        taught = np.mean([kd(q[i], p, t) for i, p in enumerate(z)])
-        branches_ce += (u if scores else 1.0) * w * taught
         main = x[f"{own}/main"]
-        total += branches_ce + ce(main, y)
+        total += ce(main, y)
         total += w * kd(fixed[f"{other}/main"], main, t)
         total += w * kd(everyone, main, t)
     return total

@@ -44,7 +44,7 @@ FLIPPED_SHARE = 0.05
 
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda path: path.stem)
-def case(request):
+def case(request, optimized):
     """A golden file trained for its steps; what was seen on the way."""
     case = golden_case(request.param)
     distiller = case.distiller
