@@ -4,8 +4,12 @@ import keras
 from keras import ops
 
 from keras_css import backbones
+from keras_css.configs import REGISTER
+from keras_css.configs import check_readable
 from keras_css.errors import UserError
 from keras_css.networks.head import LinearHead
+from keras_css.networks.preprocessing import check_preprocessing
+from keras_css.networks.preprocessing import preprocessed_shape
 from keras_css.precision import default_precision
 from keras_css.supervision import transformations
 
@@ -26,7 +30,9 @@ class MultiBranchNetwork(keras.Model):
             transformation, CSS) rather than C.
         main_branch: Whether there is a main branch beside the n.
         preprocessing: Optional Keras layer in front of the trunk, for example
-            the `Rescaling` that normalises uint8 pixels; saved along.
+            the `Rescaling` that normalises uint8 pixels; saved along. Networks
+            of a cohort that are given the same layer share it, in saved files,
+            too.
         **kwargs: Of `keras.Model`; `dtype` is the precision of all layers,
             such as `"mixed_bfloat16"`.
 
@@ -38,8 +44,8 @@ class MultiBranchNetwork(keras.Model):
         joint labels, else C; with a main branch also `"main": (B, C)`.
 
     Raises:
-        UserError: If an argument is out of range, or the transformation
-            cannot tell n branches apart.
+        UserError: If an argument is out of range, the transformation cannot
+            tell n branches apart, or a part could not be saved and loaded.
 
     Example:
 
@@ -69,10 +75,15 @@ class MultiBranchNetwork(keras.Model):
             raise UserError(
                 f"num_branches must be at least 1. Received: {num_branches}"
             )
+        check_preprocessing(preprocessing)
         self.backbone = backbones.get(backbone)
+        check_readable("A network's backbone", self.backbone, REGISTER)
         self.num_classes = num_classes
         self.num_branches = num_branches
         self.transformation = transformations.get(transformation)
+        check_readable(
+            "A network's transformation", self.transformation, REGISTER
+        )
         self.transformation.check(num_branches)
         self.joint_labels = joint_labels
         self.main_branch = main_branch
@@ -90,9 +101,7 @@ class MultiBranchNetwork(keras.Model):
         self.backbone.check_image_shape(tuple(input_shape[1:]))
         self.image_shape = tuple(input_shape[1:])
         if self.preprocessing is not None:
-            if not self.preprocessing.built:
-                self.preprocessing.build(input_shape)
-            input_shape = self.preprocessing.compute_output_shape(input_shape)
+            input_shape = preprocessed_shape(self.preprocessing, input_shape)
         feature_shape = self._built_for(self.trunk, input_shape)
         self.transformation.check(self.num_branches, feature_shape)
         for tail, head in zip(self.tails, self.heads):

@@ -7,6 +7,9 @@ import keras
 from keras import ops
 
 from keras_css import methods
+from keras_css.configs import REGISTER
+from keras_css.configs import check_readable
+from keras_css.configs import serialized_together
 from keras_css.errors import UserError
 from keras_css.evaluation.students import students_of
 from keras_css.precision import scaling_loss
@@ -382,14 +385,18 @@ class OnlineDistiller(TrainStep, keras.Model):
         return student_of(self, name, image_shape)
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
+        parts = {
+            "networks": list(self.networks),
+            "method": self.method,
+            "augmentation": self.views.augmentation,
+            "mixing": self.views.mixing,
+        }
+        for what, part in parts.items():
+            check_readable(f"A cohort's {what}", part, REGISTER)
         return {
             **super().get_config(),
-            "networks": [serialize(network) for network in self.networks],
-            "method": serialize(self.method),
-            "augmentation": serialize(self.views.augmentation),
+            **serialized_together(parts, self),
             "augment_each_network": self.views.each_has_own,
-            "mixing": serialize(self.views.mixing),
         }
 
     @classmethod
