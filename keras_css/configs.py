@@ -84,7 +84,9 @@ def check_readable(what, part, advice):
             config = keras.saving.serialize_keras_object(part)
     # get_config of a user's class raises anything.
     except Exception as error:
-        _refuse(what, part, f"it has no configuration: {first_line(error)}", advice)
+        _refuse(
+            what, part, f"it has no configuration: {first_line(error)}", advice
+        )
     why = next(_obstacles(config), None)
     if why is not None:
         _refuse(what, part, why, advice)

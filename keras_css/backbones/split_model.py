@@ -157,6 +157,13 @@ class SplitModel(Backbone):
         """What the trunk takes, `(H, W, channels)`; None for any size."""
         return self._trunk.input.shape[1:]
 
+    def stages(self):
+        """Raises `UserError`: a model that is cut has only two parts."""
+        raise UserError(
+            "This method looks between the stages of a backbone, and a model "
+            "that is cut has none: use one of the library's own backbones."
+        )
+
     def trunk(self):
         return self._fresh(self._trunk)
 
