@@ -30,9 +30,13 @@ def serialized_together(parts, layer):
         parts: Dict from name to object.
         layer: The layer whose parts they are; it is its own layers, wherever
             they lie in the parts, that stay shared.
+
+    Raises:
+        UserError: If a part could not be loaded again.
     """
-    # Once all have been met, Keras marks them wherever it meets them.
-    keras.saving.serialize_keras_object(parts)
+    # Once this has met all, Keras marks them wherever it meets them.
+    for what, part in parts.items():
+        check_readable(f"A cohort's {what}", part, REGISTER)
     config = keras.saving.serialize_keras_object(parts)
     met = collections.Counter(_marks(config))
     own = {id(inner) for inner in layer._flatten_layers(include_self=False)}

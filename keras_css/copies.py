@@ -33,7 +33,17 @@ def take_weights(copy, layer):
         layer: The layer it was made from.
     """
     copy.set_weights(layer.get_weights())
-    for inner in copy._flatten_layers():
-        # Normalization computes with values derived from its weights.
+    derive_state(copy)
+
+
+def derive_state(layer):
+    """Lets a layer notice that its weights were set.
+
+    Normalization computes with values that it derives from them.
+
+    Args:
+        layer: A layer or a model, built.
+    """
+    for inner in layer._flatten_layers():
         if hasattr(inner, "finalize_state"):
             inner.finalize_state()

@@ -22,6 +22,7 @@ from keras_css.backbones import split_model
 from keras_css.backbones.imagenet_resnet import ImageNetResNet
 from keras_css.methods import CSS
 from keras_css.methods import METHODS
+from keras_css.networks.weights import load_weights_by_name
 from keras_css.training.seed import set_seed
 
 
@@ -230,6 +231,17 @@ def test_a_copy_computes_with_the_statistics_it_was_given():
     x = images()
     expected = keras.Model(model.input, model.layers[-1].input)(x)
     assert_same_outputs(backbone.tail()(backbone.trunk()(x)), expected)
+    other = MultiBranchNetwork(
+        split_model(small_model([layers.Normalization()]), "cut"), 3
+    )
+    other.build((None, 8, 8, 3))
+    source = MultiBranchNetwork(backbone, 3)
+    source.build((None, 8, 8, 3))
+    for i, layer in enumerate(source._flatten_layers()):
+        # Layers are matched by name.
+        list(other._flatten_layers())[i].name = layer.name
+    assert not load_weights_by_name(other, source).missing
+    assert_same_outputs(other.trunk(x), source.trunk(x))
     network = MultiBranchNetwork(
         "resnet8",
         3,
@@ -380,5 +392,5 @@ def test_methods_that_look_between_stages_refuse_cut_models(name):
         )
         for _ in range(method.cohort_size)
     ]
-    with pytest.raises(UserError, match="Sequential|between the stages"):
+    with pytest.raises(UserError, match=r"Sequential|between the stages"):
         OnlineDistiller(networks, method)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_css.backbones.split_model import split_model
+from keras_css.copies import derive_state
 from keras_css.copies import take_weights
 from keras_css.errors import UserError
 from keras_css.errors import first_line
@@ -101,7 +102,7 @@ def _fold_rescaling(model, published):
             mean, variance, count = layer.get_weights()
             scale = np.asarray(after.scale)
             own.set_weights([mean, variance / scale**2, count])
-            own.finalize_state()
+            derive_state(own)
 
 
 def _builder(name):

@@ -9,6 +9,7 @@ import time
 
 import keras
 
+from keras_css.copies import take_weights
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
@@ -298,7 +299,7 @@ def _finish(
     say,
 ):
     """Measures the last and the selected epoch and writes what remains."""
-    twin.set_weights(distiller.get_weights())
+    take_weights(twin, distiller)
     validation = evaluate_students(twin, splits["validation"])
     measured, agreement = measure_test(twin, splits["test"])
     for name, network in twin.named_networks.items():
@@ -311,7 +312,7 @@ def _finish(
     if selected_epoch is None:
         say("the epoch preferred by validation is lost: reporting the last one")
         selected_epoch = config.epochs
-    twin.set_weights(distiller.get_weights())
+    take_weights(twin, distiller)
     selected = {
         part: evaluate_students(twin, split) for part, split in splits.items()
     }

@@ -7,8 +7,6 @@ import keras
 from keras import ops
 
 from keras_css import methods
-from keras_css.configs import REGISTER
-from keras_css.configs import check_readable
 from keras_css.configs import serialized_together
 from keras_css.errors import UserError
 from keras_css.evaluation.students import students_of
@@ -391,8 +389,6 @@ class OnlineDistiller(TrainStep, keras.Model):
             "augmentation": self.views.augmentation,
             "mixing": self.views.mixing,
         }
-        for what, part in parts.items():
-            check_readable(f"A cohort's {what}", part, REGISTER)
         return {
             **super().get_config(),
             **serialized_together(parts, self),
