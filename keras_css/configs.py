@@ -1,6 +1,7 @@
 """Configurations in files: what is shared in them, and can they be read."""
 
 import collections
+import inspect
 import warnings
 
 import keras
@@ -78,7 +79,8 @@ def check_readable(what, part, advice):
 
     Raises:
         UserError: If it has no configuration, holds code, or a class or
-            function that is not registered.
+            function that is not registered, or if its configuration lacks an
+            argument of its class.
     """
     if part is None:
         return
@@ -91,7 +93,7 @@ def check_readable(what, part, advice):
         _refuse(
             what, part, f"it has no configuration: {first_line(error)}", advice
         )
-    why = next(_obstacles(config), None)
+    why = next(_obstacles(config), None) or _forgotten(part, config)
     if why is not None:
         _refuse(what, part, why, advice)
 
@@ -113,6 +115,28 @@ def _refuse(what, part, why, advice):
         f"{what} must be something that a file can hold, received "
         f"{type(part).__name__}, and {why}: {advice}"
     )
+
+
+def _forgotten(part, config):
+    """Returns which argument an object would be restored without, or None."""
+    kind = type(part)
+    restore = getattr(kind, "from_config", None)
+    # Keras' classes, and a from_config of the user's, know what they lack.
+    of_keras = _package(kind) in TRUSTED
+    if of_keras or _package(restore) not in (*TRUSTED, "keras_css"):
+        return None
+    named = (
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    )
+    for name, argument in inspect.signature(kind).parameters.items():
+        if argument.kind in named and name not in config["config"]:
+            return f"its get_config lacks {name}"
+    return None
+
+
+def _package(thing):
+    return getattr(thing, "__module__", "").partition(".")[0]
 
 
 def _obstacles(config):

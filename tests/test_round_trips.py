@@ -23,6 +23,7 @@ from keras_css.backbones.imagenet_resnet import ImageNetResNet
 from keras_css.methods import CSS
 from keras_css.methods import METHODS
 from keras_css.networks.weights import load_weights_by_name
+from keras_css.supervision import Transformation
 from keras_css.training.seed import set_seed
 
 
@@ -314,7 +315,7 @@ class Snow(layers.Layer):
         ),
         (lambda: halved, "must be a Keras layer, received halved"),
         (lambda: Unregistered(0.5), "Unregistered is not registered"),
-        (lambda: Forgetful(3), "does not restore it"),
+        (lambda: Forgetful(3), "Forgetful, and its get_config lacks size"),
     ],
 )
 @pytest.mark.once
@@ -359,6 +360,23 @@ def test_preprocessing_by_a_registered_function_and_random_in_training(
 
 class PrivateBackbone(tiny.TinyBackbone):
     """Not registered, though what it derives from is."""
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Dim(Transformation):
+    """Would be loaded with another strength than it was trained with."""
+
+    def __init__(self, by=0.1):
+        self.by = by
+
+    def call(self, features, branch, num_branches):
+        return features * (1 - self.by * branch)
+
+
+@pytest.mark.once
+def test_a_transformation_whose_argument_would_be_forgotten():
+    with pytest.raises(UserError, match="Dim, and its get_config lacks by"):
+        tiny.network(transformation=Dim(0.3))
 
 
 @pytest.mark.once
