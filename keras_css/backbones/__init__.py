@@ -90,7 +90,7 @@ BACKBONES = Backbones(
 )
 
 
-def get(backbone, weights=None):
+def get(backbone, weights=None, image_shape=None):
     """Returns a backbone from its name, or the one that is given.
 
     Args:
@@ -98,6 +98,8 @@ def get(backbone, weights=None):
             model, which `split_model` cuts where it does by default.
         weights: `"imagenet"` for the published weights of a model of
             `applications:`; anything else has no effect here.
+        image_shape: `(H, W, channels)` of the images, for weights that are
+            published for several sizes.
 
     Raises:
         UserError: If the name is unknown, the object is no backbone, or there
@@ -113,7 +115,7 @@ def get(backbone, weights=None):
                 f"applications:NAME, received '{backbone}': give a file, or "
                 "none."
             )
-        return make(weights=weights)
+        return make(weights=weights, image_shape=image_shape)
     if isinstance(backbone, Backbone):
         return backbone
     if isinstance(backbone, keras.Model):

@@ -1,17 +1,28 @@
 """The models of `keras.applications` as backbones, by name."""
 
 import inspect
+import itertools
+from functools import partial
 
 import keras
 import numpy as np
 
 from keras_css.backbones.split_model import split_model
+from keras_css.copies import derive_state
+from keras_css.copies import take_weights
 from keras_css.errors import UserError
 from keras_css.errors import first_line
 from keras_css.errors import unknown_name
 
+# Pixels a side for which Keras publishes weights of their own. Where others
+# are asked for, and for an unknown size, it gives those of the largest.
+PUBLISHED_SIDES = {
+    "MobileNet": (128, 160, 192, 224),
+    "MobileNetV2": (96, 128, 160, 192, 224),
+}
 
-def application(name, at=None, weights=None):
+
+def application(name, at=None, weights=None, image_shape=None):
     """Returns a model of `keras.applications` as a backbone.
 
     It takes RGB images of any size that its strides allow, and ends in its
@@ -24,6 +35,8 @@ def application(name, at=None, weights=None):
         at: Layer at which it is split; default as of `split_model`.
         weights: `"imagenet"` for the published weights, which Keras downloads
             once, or None.
+        image_shape: `(H, W, channels)` of the images, for weights that are
+            published for several sizes; the backbone takes any size.
 
     Returns:
         A `SplitModel`; every branch starts with the published weights, or
@@ -34,7 +47,7 @@ def application(name, at=None, weights=None):
             be had.
     """
     build = _builder(name)
-    model = application_model(name, weights)
+    model = application_model(name, weights, image_shape)
     backbone = split_model(model, at, copy_weights=weights is not None)
     backbone.normalisation, swapped = _normalisation(build)
     if swapped and weights is not None:
@@ -42,27 +55,54 @@ def application(name, at=None, weights=None):
     return backbone
 
 
-def application_model(name, weights=None):
+def application_model(name, weights=None, image_shape=None):
     """Returns a model of `keras.applications` without its classifier.
 
+    It has the same layers with published weights and without, so that a run
+    that goes on needs them no more.
+
     Args:
-        name, weights: As of `application`.
+        name, weights, image_shape: As of `application`.
 
     Raises:
         UserError: Likewise.
     """
-    build = _builder(name)
+    build = partial(_builder(name), include_top=False)
+    model = build(weights=None, input_shape=(None, None, 3))
+    if weights is None:
+        return model
+    side = _published_side(name, image_shape)
     try:
-        return build(
-            weights=weights, include_top=False, input_shape=(None, None, 3)
-        )
+        published = build(weights=weights, input_shape=(side, side, 3))
     except Exception as error:
-        if weights is None:
-            raise
         raise UserError(
             f"The published weights of {name} must be downloadable or in "
             f"Keras' cache, received: {first_line(error)}"
         ) from error
+    take_weights(model, published)
+    _fold_rescaling(model, published)
+    return model
+
+
+def _published_side(name, image_shape):
+    """Returns the side that names the file of weights; None if none does."""
+    sides = PUBLISHED_SIDES.get(name)
+    if sides is None:
+        return None
+    height, width = (image_shape or (None, None))[:2]
+    return height if height == width and height in sides else sides[-1]
+
+
+def _fold_rescaling(model, published):
+    """EfficientNet with weights rescales what it has normalised, else not."""
+    for layer, after in itertools.pairwise(published.layers):
+        normalises = isinstance(layer, keras.layers.Normalization)
+        if normalises and isinstance(after, keras.layers.Rescaling):
+            own = model.layers[published.layers.index(layer)]
+            mean, variance, count = layer.get_weights()
+            scale = np.asarray(after.scale)
+            own.set_weights([mean, variance / scale**2, count])
+            derive_state(own)
 
 
 def _builder(name):

@@ -5,6 +5,7 @@ import dataclasses
 
 import keras
 
+from keras_css.copies import take_weights
 from keras_css.errors import UserError
 from keras_css.errors import first_line
 from keras_css.errors import unknown_name
@@ -157,7 +158,7 @@ def _own_copy(model, image_shape):
             "A model that is split must be one that Keras can copy "
             f"(keras.models.clone_model), received: {first_line(error)}"
         ) from error
-    copy.set_weights(model.get_weights())
+    take_weights(copy, model)
     seen = collections.Counter()
     for layer in _leaves(copy):
         seen[layer.name] += 1

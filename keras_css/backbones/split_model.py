@@ -7,6 +7,8 @@ import keras
 from keras_css.backbones.backbone import Backbone
 from keras_css.backbones.cost import count_macs
 from keras_css.backbones.graph import Graph
+from keras_css.copies import own_config
+from keras_css.copies import take_weights
 from keras_css.errors import UserError
 from keras_css.precision import with_policy
 
@@ -155,6 +157,13 @@ class SplitModel(Backbone):
         """What the trunk takes, `(H, W, channels)`; None for any size."""
         return self._trunk.input.shape[1:]
 
+    def stages(self):
+        """Raises `UserError`: a model that is cut has only two parts."""
+        raise UserError(
+            "This method looks between the stages of a backbone, and a model "
+            "that is cut has none: use one of the library's own backbones."
+        )
+
     def trunk(self):
         return self._fresh(self._trunk)
 
@@ -185,10 +194,10 @@ class SplitModel(Backbone):
 
     def _fresh(self, model):
         policy = keras.config.dtype_policy()
-        config = with_policy(model.get_config(), policy)
+        config = with_policy(own_config(model), policy)
         fresh = type(model).from_config(config)
         if self.copy_weights:
-            fresh.set_weights(model.get_weights())
+            take_weights(fresh, model)
         return fresh
 
     def get_config(self):

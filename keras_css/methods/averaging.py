@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_css.copies import own_config
+from keras_css.copies import take_weights
 from keras_css.errors import UserError
 from keras_css.networks import MultiBranchNetwork
 
@@ -29,7 +31,7 @@ class AveragedCopies:
     def begin(self, networks):
         """Copies all weights; the copies are built."""
         for copy, network in zip(self.networks.values(), networks.values()):
-            copy.set_weights(network.get_weights())
+            take_weights(copy, network)
             for variable in copy.trainable_variables:
                 variable.trainable = False
 
@@ -61,5 +63,5 @@ def average_name(name, count):
 
 def copy_of(network):
     """Returns an unbuilt network of the same configuration."""
-    config = network.get_config()
+    config = own_config(network)
     return MultiBranchNetwork.from_config({**config, "name": None})

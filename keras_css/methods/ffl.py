@@ -49,12 +49,14 @@ class FFL(RampedDistillation):
         super().meet(networks)
         check_plain(self, networks, fewest=2)
         for name, network in networks.items():
-            last = getattr(network.tails[0], "layers", [None])[-1]
+            tail = network.tails[0]
+            staged = isinstance(tail, keras.Sequential)
+            last = tail.layers[-1] if staged else None
             if not isinstance(last, keras.layers.GlobalAveragePooling2D):
                 raise UserError(
                     "FFL fuses feature maps before the last pooling: tails "
                     "must be Sequential and end with GlobalAveragePooling2D, "
-                    f"received {type(network.tails[0]).__name__} in {name}."
+                    f"received {type(tail).__name__} in {name}."
                 )
         self.fusions = [
             fusion(network.backbone.feature_dim, self.num_classes)

@@ -6,8 +6,12 @@ import keras
 from keras import ops
 
 from keras_css import backbones
+from keras_css.configs import REGISTER
+from keras_css.configs import check_readable
 from keras_css.errors import UserError
 from keras_css.networks.head import LinearHead
+from keras_css.networks.preprocessing import check_preprocessing
+from keras_css.networks.preprocessing import preprocessed_shape
 from keras_css.precision import default_precision
 from keras_css.supervision import transformations
 
@@ -40,7 +44,9 @@ class MultiBranchNetwork(keras.Model):
             transformation, CSS) rather than C.
         main_branch: Whether there is a main branch beside the n.
         preprocessing: Optional Keras layer in front of the trunk, for example
-            the `Rescaling` that normalises uint8 pixels; saved along.
+            the `Rescaling` that normalises uint8 pixels; saved along. Networks
+            of a cohort that are given the same layer share it, in saved files,
+            too.
         **kwargs: Of `keras.Model`; `dtype` is the precision of all layers,
             such as `"mixed_bfloat16"`.
 
@@ -52,8 +58,8 @@ class MultiBranchNetwork(keras.Model):
         joint labels, else C; with a main branch also `"main": (B, C)`.
 
     Raises:
-        UserError: If an argument is out of range, or the transformation
-            cannot tell n branches apart.
+        UserError: If an argument is out of range, the transformation cannot
+            tell n branches apart, or a part could not be saved and loaded.
 
     Example:
 
@@ -77,10 +83,15 @@ class MultiBranchNetwork(keras.Model):
         super().__init__(autocast=False, **kwargs)
         num_classes = _whole_number("num_classes", num_classes, least=2)
         num_branches = _whole_number("num_branches", num_branches, least=1)
+        check_preprocessing(preprocessing)
         self.backbone = backbones.get(backbone)
+        check_readable("A network's backbone", self.backbone, REGISTER)
         self.num_classes = num_classes
         self.num_branches = num_branches
         self.transformation = transformations.get(transformation)
+        check_readable(
+            "A network's transformation", self.transformation, REGISTER
+        )
         self.on_images = self.transformation.acts_on == "images"
         self.transformation.check(num_branches)
         self.joint_labels = joint_labels
@@ -101,9 +112,7 @@ class MultiBranchNetwork(keras.Model):
         self.backbone.check_image_shape(tuple(input_shape[1:]))
         self.image_shape = tuple(input_shape[1:])
         if self.preprocessing is not None:
-            if not self.preprocessing.built:
-                self.preprocessing.build(input_shape)
-            input_shape = self.preprocessing.compute_output_shape(input_shape)
+            input_shape = preprocessed_shape(self.preprocessing, input_shape)
         feature_shape = self._built_for(self.trunk, input_shape)
         self.transformation.check(
             self.num_branches, input_shape if self.on_images else feature_shape

@@ -7,6 +7,7 @@ import keras
 
 from keras_css.backbones.graph import Graph
 from keras_css.backbones.graph import is_graph
+from keras_css.copies import derive_state
 from keras_css.errors import UserError
 from keras_css.networks.multi_branch import MultiBranchNetwork
 
@@ -84,6 +85,7 @@ def load_weights_by_name(network, source):
             )
     for _, weight, value in pairs:
         weight.assign(value)
+    derive_state(network)
     loaded = [name for name, _, _ in pairs]
     unused = [name for name in _offered(source, 0) if name not in set(loaded)]
     return Matched(tuple(loaded), tuple(missing), tuple(unused))

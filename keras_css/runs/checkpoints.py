@@ -9,6 +9,7 @@ import time
 import keras
 import numpy as np
 
+from keras_css.copies import derive_state
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import StoppedError
 from keras_css.errors import UserError
@@ -234,6 +235,7 @@ def restore(folder, distiller, say):
             say(f"checkpoint {path} is damaged: trying the one before it")
             continue
         load_values(path, checkpointed(distiller))
+        derive_state(distiller)
         _assign(random_states(distiller), entry["random_states"])
         step = f", step {entry['step']}" if entry["step"] else ""
         say(f"resuming after epoch {entry['epoch']}{step}")
@@ -327,6 +329,7 @@ def load_selected(folder, distiller, selected):
     if selected is None or not _intact(folder, selected):
         return None
     load_values(_inside(folder, selected), distiller.weights)
+    derive_state(distiller)
     return selected["epoch"]
 
 

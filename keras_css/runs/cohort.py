@@ -35,7 +35,9 @@ def build_distiller(config, dataset, published=False):
     method = methods.METHODS.get(config.method)(**config.method_options)
     networks = []
     for name, weights in zip(config.networks, config.weights):
-        backbone = backbones.get(name, weights if published else None)
+        backbone = backbones.get(
+            name, weights if published else None, dataset.image_shape
+        )
         networks.append(
             MultiBranchNetwork(
                 backbone,

@@ -9,6 +9,7 @@ import time
 
 import keras
 
+from keras_css.copies import take_weights
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
@@ -299,7 +300,7 @@ def _finish(
     say,
 ):
     """Measures the last and the selected epoch and writes what remains."""
-    twin.set_weights(distiller.get_weights())
+    take_weights(twin, distiller)
     # As they are stored, without augmentation: does it fit what it learns?
     train = evaluate_students(twin, splits.pop("train"))
     validation = evaluate_students(twin, splits["validation"])
@@ -314,7 +315,7 @@ def _finish(
     if selected_epoch is None:
         say("the epoch preferred by validation is lost: reporting the last one")
         selected_epoch = config.epochs
-    twin.set_weights(distiller.get_weights())
+    take_weights(twin, distiller)
     selected = {
         part: evaluate_students(twin, split) for part, split in splits.items()
     }

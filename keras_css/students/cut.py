@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from keras_css.backbones.graph import is_graph
+from keras_css.copies import own_config
+from keras_css.copies import take_weights
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.precision import default_precision
@@ -188,14 +190,10 @@ def _image_shape(network, image_shape):
 def _float32_twin(network, shape):
     """Returns a copy of a network in float32, whatever its precision."""
     twin = type(network).from_config(
-        with_policy(network.get_config(), "float32")
+        with_policy(own_config(network), "float32")
     )
     twin.build((None, *shape))
-    twin.set_weights(network.get_weights())
-    for layer in twin._flatten_layers(include_self=False):
-        # Normalization computes with values derived from its weights.
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()
+    take_weights(twin, network)
     return twin
 
 

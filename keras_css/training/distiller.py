@@ -6,6 +6,7 @@ import string
 import keras
 
 from keras_css import methods
+from keras_css.configs import serialized_together
 from keras_css.errors import UserError
 from keras_css.evaluation.students import students_of
 from keras_css.precision import scaling_loss
@@ -373,14 +374,16 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         return student_of(self, name, image_shape)
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
+        parts = {
+            "networks": list(self.networks),
+            "method": self.method,
+            "augmentation": self.views.augmentation,
+            "mixing": self.views.mixing,
+        }
         return {
             **super().get_config(),
-            "networks": [serialize(network) for network in self.networks],
-            "method": serialize(self.method),
-            "augmentation": serialize(self.views.augmentation),
+            **serialized_together(parts, self),
             "augment_each_network": self.views.each_has_own,
-            "mixing": serialize(self.views.mixing),
             "label_smoothing": self.label_smoothing,
         }
 

@@ -299,3 +299,38 @@ def test_the_file_of_another_cohort_is_refused_whole(run, distiller):
         restore(run, other, lambda line: None)
     for own, expected in zip(other.get_weights(), values):
         np.testing.assert_array_equal(own, expected)
+
+
+def test_what_is_derived_from_weights_is_restored_with_them(run):
+    """Normalization computes with statistics that are no weights."""
+
+    def normalised(adapted):
+        layer = keras.layers.Normalization()
+        if adapted:
+            layer.adapt(tiny.images()[0] * 3 + 5)
+        made = OnlineDistiller(
+            [tiny.network(preprocessing=layer)], "independent"
+        )
+        made.compile(SGD(0.1, momentum=0.9))
+        made.build((None, 8, 8, 1))
+        made.optimizer.build(made.trainable_variables)
+        return made
+
+    trained, resumed = normalised(True), normalised(False)
+    write_checkpoints(run, trained)
+    entries = restore(run, resumed, lambda line: None)
+    x, _ = tiny.images()
+
+    def check():
+        expected = trained(x)["network_a"]["logits"]
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(resumed(x)["network_a"]["logits"]),
+            keras.ops.convert_to_numpy(expected),
+            atol=1e-5,
+        )
+
+    check()
+    resumed = normalised(False)
+    load_selected(run, resumed, entries[-1]["selected"])
+    trained.trainable_variables[0].assign(resumed.trainable_variables[0])
+    check()
