@@ -34,16 +34,6 @@ def compare(found, expected):
     }
 
 
-def accuracy(output, labels):
-    """Returns the share of images whose likeliest class is their label.
-
-    Args:
-        output: Array `(N, C)`.
-        labels: Integer array `(N,)`.
-    """
-    return float(np.mean(output.argmax(axis=-1) == labels))
-
-
 def check_exact(proof):
     """Raises `ProofError` if a float32 file differs from its student.
 
@@ -80,17 +70,3 @@ def check_trained(accuracies, trained):
             )
 
 
-def check_drop(drops, most):
-    """Raises `ProofError` if a reduced file lost too much accuracy.
-
-    Args:
-        drops: Dict from split name to accuracy lost, a fraction of 1.
-        most: The most that may be lost on any split.
-    """
-    for split, drop in drops.items():
-        if not drop <= most:
-            raise ProofError(
-                f"The reduced file may lose at most {most:g} accuracy, but "
-                f"loses {drop:.4f} on the {split} images: nothing was written; "
-                "use another --precision or a larger --max_accuracy_drop."
-            )

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_css import backbones
+from keras_css.class_names import check_class_names
 from keras_css.errors import UserError
 from keras_css.networks.head import LinearHead
 from keras_css.precision import default_precision
@@ -27,6 +28,8 @@ class MultiBranchNetwork(keras.Model):
         main_branch: Whether there is a main branch beside the n.
         preprocessing: Optional Keras layer in front of the trunk, for example
             the `Rescaling` that normalises uint8 pixels; saved along.
+        class_names: Optional list of C different names; saved along, for
+            what is exported later.
         **kwargs: Of `keras.Model`; `dtype` is the precision of all layers,
             such as `"mixed_bfloat16"`.
 
@@ -57,6 +60,7 @@ class MultiBranchNetwork(keras.Model):
         joint_labels=True,
         main_branch=False,
         preprocessing=None,
+        class_names=None,
         **kwargs,
     ):
         # Pixels are normalised before they are rounded.
@@ -77,6 +81,7 @@ class MultiBranchNetwork(keras.Model):
         self.joint_labels = joint_labels
         self.main_branch = main_branch
         self.preprocessing = preprocessing
+        self.class_names = check_class_names(class_names, num_classes)
         self.image_shape = None
         columns = num_classes * num_branches if joint_labels else num_classes
         widths = [columns] * num_branches + [num_classes] * main_branch
@@ -180,6 +185,7 @@ class MultiBranchNetwork(keras.Model):
             "joint_labels": self.joint_labels,
             "main_branch": self.main_branch,
             "preprocessing": serialize(self.preprocessing),
+            "class_names": self.class_names and list(self.class_names),
         }
 
     @classmethod
