@@ -68,5 +68,3 @@ def check_trained(accuracies, trained):
                 "are the data and the networks those of the run? Nothing was "
                 "written."
             )
-
-
