@@ -28,10 +28,11 @@ class ExportOptions:
         input_kind: `"uint8"`, pixels `(batch, H, W, channels)` with the
             preprocessing inside; `"float_nhwc"` and `"float_nchw"`, normalised
             images; `"auto"`, uint8 if the student has preprocessing.
-        output: `"logits"` or `"probabilities"`.
+        output: `"logits"` or `"probabilities"`, whatever the model puts out.
         batch_size: A fixed batch, or None for any.
         precision: `"fp32"`, `"fp16"` or `"int8"`.
-        max_accuracy_drop: The most a reduced precision may lose on any split.
+        max_accuracy_drop: The most a reduced precision may lose on any split;
+            refused where it lost more with 95 % confidence.
     """
 
     input_kind: str = "auto"

@@ -34,7 +34,7 @@ def without_softmax(model):
     logits = _before_softmax(model)
     if logits is None:
         return None
-    bare = keras.Model(model.inputs, logits, name=model.name)
+    bare = keras.Model(model.inputs[0], logits, name=model.name)
     return bare if _is_softmax_of(model, bare) else None
 
 
@@ -47,11 +47,11 @@ def _before_softmax(model):
     given = last._inbound_nodes[number].input_tensors[:1]
     if not given:
         return None
-    if is_graph(last) and len(last.outputs) == 1:
+    if is_graph(last) and len(last.inputs) == len(last.outputs) == 1:
         inner = _before_softmax(last)
         if inner is None:
             return None
-        return _in_float32(keras.Model(last.inputs, inner)(given[0]))
+        return _in_float32(keras.Model(last.inputs[0], inner)(given[0]))
     what = _function(last)
     if what == "sigmoid":
         raise UserError(

@@ -143,7 +143,8 @@ def _prove(candidate, images, splits, trained, say):
     exact = proof.compare(output, expected)
     proof.check_exact(exact)
     accuracies = _accuracies(correct)
-    proof.check_trained(accuracies, trained)
+    counts = {name: len(split) for name, split in splits.items()}
+    proof.check_trained(accuracies, trained, counts)
     found = "probabilities" if are_probabilities(expected) else "logits"
     report = {"model_output": found, "proof": exact, "accuracy": accuracies}
     if (options.precision, options.output) == ("fp32", found):
