@@ -33,8 +33,9 @@ def dense(activation=None, classes=4, **options):
 
 
 def before(image):
+    he_normal = keras.initializers.HeNormal(seed=3)
     x = layers.Rescaling(1 / 255, name="preprocessing")(image)
-    x = layers.Conv2D(6, 3, kernel_initializer="he_normal")(x)
+    x = layers.Conv2D(6, 3, kernel_initializer=he_normal)(x)
     return layers.GlobalMaxPooling2D()(x)
 
 
@@ -129,7 +130,7 @@ def test_a_file_says_what_its_model_says(tmp_path, output, deep):
     expected = whole.predict(pixels(), verbose=0)
     _, found = OnnxClassifier(tmp_path / "s.onnx")(pixels())
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert expected.max() > 0.99
+    assert expected.max() > 0.9
     assert report["output"] == output
     assert report["model_output"] == ("probabilities" if deep else "softmax")
     file = OnnxFile(tmp_path / "s.onnx")
