@@ -60,9 +60,16 @@ def data_of_run(stored, dataset, say):
         for part, split in splits.items()
         if classes and part not in same
     }
-    if classes and not changed:
+    if classes and not changed and _is_same("train", stored, found):
         return RunData(same, {}, None, {})
     about = {"data_changed": _difference(stored, found)}
+    if classes and not changed:
+        say(
+            f"the data changed since training ({about['data_changed']}): the "
+            f"proof uses the {len(splits['validation'])} validation images of "
+            "the run, which are there as they were, and so are the test images"
+        )
+        return RunData(same, {}, None, about)
     if not classes:
         say(
             f"the data changed since training ({about['data_changed']}): the "
@@ -82,7 +89,7 @@ def data_of_run(stored, dataset, say):
 
 
 def _is_same(part, stored, found):
-    count = f"{part}_images"
+    count = f"{'training' if part == 'train' else part}_images"
     digests = stored.get("content")
     if stored[count] != found[count]:
         return False
