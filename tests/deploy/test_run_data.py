@@ -48,7 +48,7 @@ def test_one_new_photo_is_said_and_blocks_nothing(photos):
     picture(place / training / "a" / "-new.png", 999)
     found = data_of_run(before, load(place), lines.append)
     (line,) = lines
-    assert "training images now" in found.about["data_changed"]
+    assert "training images then, " in found.about["data_changed"]
     assert found.about["data_changed"] in line
     # What has a folder of its own is the run's as before.
     assert ("test" in found.same) == bool(training)
