@@ -9,6 +9,7 @@ import keras
 from keras_css.arrays import check_expansion
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css_runtime.errors import refuse_url
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 # Settings that say how many weights a layer has at least.
@@ -33,6 +34,7 @@ def load_keras(path):
     """
     place = pathlib.Path(path)
     if not place.exists():
+        refuse_url(path, "a model saved by Keras")
         raise UserError(
             f"'{path}' must be a model saved by Keras, but is missing."
         )

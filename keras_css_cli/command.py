@@ -8,6 +8,7 @@ import sys
 
 from absl import flags
 
+from keras_css_cli.pipes import ends_with_its_reader
 from keras_css_runtime.environment import huge_pages
 from keras_css_runtime.environment import keep_memory
 from keras_css_runtime.environment import set_up_jax
@@ -15,6 +16,7 @@ from keras_css_runtime.environment import set_up_tensorflow
 from keras_css_runtime.errors import FailedCellsError
 from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import StoppedError
+from keras_css_runtime.errors import UnreadPicturesError
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import one_line
 from keras_css_runtime.errors import shortened
@@ -35,6 +37,7 @@ BEGAN_AGAIN = "KERAS_CSS_BEGAN_AGAIN"
 _owns_process = False
 
 
+@ends_with_its_reader
 def run_command(name, argv, usage, owns_process=False):
     """Parses the flags of a command and runs it.
 
@@ -49,9 +52,10 @@ def run_command(name, argv, usage, owns_process=False):
             may begin again with an environment that suits the backend.
 
     Returns:
-        The exit code: 0 done, 1 an export whose proof failed or a comparison
-        with cells that failed, 2 a user's error, 130 interrupted (SIGINT),
-        143 ended by SIGTERM.
+        The exit code: 0 done, 1 an export whose proof failed, a comparison
+        with cells that failed or pictures that could not be read, 2 a user's
+        error, 130 interrupted (SIGINT), 141 nobody reads what it prints, 143
+        ended by SIGTERM.
     """
     global _owns_process
     _owns_process = owns_process
@@ -75,13 +79,13 @@ def run_command(name, argv, usage, owns_process=False):
         return _refuse(f"{message} ({usage} --help lists the flags)")
     except UserError as error:
         return _refuse(str(error))
-    except (ProofError, FailedCellsError) as error:
+    except (ProofError, FailedCellsError, UnreadPicturesError) as error:
         return _refuse(str(error), code=1)
     except StoppedError as error:
         print(error, file=sys.stderr)
         return error.code
     except OSError as error:
-        if not error.strerror:
+        if isinstance(error, BrokenPipeError) or not error.strerror:
             raise
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             return _refuse(

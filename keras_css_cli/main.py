@@ -3,6 +3,7 @@
 import sys
 
 from keras_css_cli.command import run_command
+from keras_css_cli.pipes import ends_with_its_reader
 from keras_css_runtime.errors import unknown_name
 
 COMMANDS = {
@@ -18,6 +19,7 @@ COMMANDS = {
 }
 
 
+@ends_with_its_reader
 def main():
     """Runs `keras-css COMMAND [flags]` and exits with its code."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"

@@ -44,13 +44,17 @@ flags.DEFINE_string(
     "uint8 (pixels NHWC, preprocessing inside), float_nhwc or float_nchw "
     "(normalised images); auto: uint8 where the student has preprocessing.",
 )
-flags.DEFINE_string("output", "logits", "logits or probabilities.")
+flags.DEFINE_string(
+    "output",
+    "logits",
+    "logits or probabilities, whichever the model itself puts out.",
+)
 flags.DEFINE_integer("batch_size", None, "A fixed batch; default any.")
 flags.DEFINE_float(
     "max_accuracy_drop",
     0.01,
     "The most that fp16 or int8 may lose on validation or test, a fraction of "
-    "1; a file that loses more is refused.",
+    "1; a file is refused if it loses more with 95 % confidence.",
 )
 flags.DEFINE_string(
     "dataset", None, "With --model: the data set to prove and measure it on."

@@ -5,10 +5,13 @@ import numpy as np
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.onnx_file import OnnxFile
 from keras_css_runtime.pictures import to_array
+from keras_css_runtime.softmax import are_probabilities
 from keras_css_runtime.softmax import softmax
 
 # As settings of a run have it: a smaller part would be scaled without end.
 LEAST_FRACTION = 0.1
+# Files of before were not looked at when they were written.
+PROBED_IMAGES = 8
 
 
 class OnnxClassifier:
@@ -47,6 +50,8 @@ class OnnxClassifier:
         self.image_shape = tuple(self.metadata["image_shape"])
         self.crop_fraction = self._crop_fraction()
         self.batch_size = self.file.batch_size or batch_size
+        if "model_output" not in self.metadata:
+            self.metadata["output"] = self._probed_output()
 
     def __call__(self, pictures):
         """Returns names of the likeliest classes and all probabilities.
@@ -71,15 +76,34 @@ class OnnxClassifier:
             alone = not isinstance(pictures, (list, tuple))
         pictures = [pictures] if alone else pictures
         rows = [np.zeros((0, len(self.class_names)), "float32")]
-        for start in range(0, len(pictures), self.batch_size):
-            part = pictures[start : start + self.batch_size]
+        for part in self._parts(pictures):
             images = np.stack([self._to_array(p) for p in part])
-            output = self.run(images)
-            logits = self.metadata["output"] == "logits"
-            rows.append(softmax(output) if logits else output)
+            rows.append(self._probabilities(images))
         probabilities = np.concatenate(rows)
         best = probabilities.argmax(axis=-1)
         return [self.class_names[i] for i in best], probabilities
+
+    def each(self, pictures):
+        """Classifies pictures one by one, and goes on where one is broken.
+
+        Args:
+            pictures: A list, as for a call.
+
+        Yields:
+            `(picture, probabilities, fault)`, in order: a float32 array `(C,)`
+            and None, or None and a line that says what is wrong.
+        """
+        for part in self._parts(pictures):
+            images, faults = [], {}
+            for i, picture in enumerate(part):
+                try:
+                    images.append(self._to_array(picture))
+                except UserError as error:
+                    faults[i] = str(error)
+            rows = iter(self._probabilities(np.stack(images)) if images else ())
+            for i, picture in enumerate(part):
+                fault = faults.get(i)
+                yield picture, None if fault else next(rows), fault
 
     def run(self, images):
         """Returns what the file puts out for images of its own size.
@@ -91,6 +115,21 @@ class OnnxClassifier:
             float32 array `(N, C)`, logits or probabilities as exported.
         """
         return self.file.run(self._normalise(images), self.batch_size)
+
+    def _parts(self, pictures):
+        for start in range(0, len(pictures), self.batch_size):
+            yield pictures[start : start + self.batch_size]
+
+    def _probabilities(self, images):
+        output = self.run(images)
+        logits = self.metadata["output"] == "logits"
+        return softmax(output) if logits else output
+
+    def _probed_output(self):
+        """Returns what a file puts out whose writer took its word for it."""
+        found = self.file.run(self.file.random_batch(PROBED_IMAGES))
+        real = are_probabilities(found)
+        return "probabilities" if real else self.metadata["output"]
 
     def _to_array(self, picture):
         ready = getattr(picture, "shape", None) == self.image_shape

@@ -1,6 +1,8 @@
 """The errors that a user can cause and that a user can mend."""
 
 import difflib
+import os
+import re
 
 from keras_css_runtime.text import composed
 
@@ -29,6 +31,13 @@ class ProofError(Exception):
     """
 
 
+class UnreadPicturesError(Exception):
+    """Some pictures could not be read; the others were classified.
+
+    The commands print the line and exit with code 1.
+    """
+
+
 class FailedCellsError(Exception):
     """Trainings of a comparison failed; the others are whole.
 
@@ -45,6 +54,24 @@ class StoppedError(Exception):
     def __init__(self, message, code):
         super().__init__(one_line(message))
         self.code = code
+
+
+def refuse_url(place, what):
+    """Raises `UserError` if a place is an address in a network.
+
+    Args:
+        place: A path, or what was taken for one.
+        what: What it must be, for example `"a picture"`.
+    """
+    text = str(place)
+    # A path has lost one of the slashes.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) and not os.path.exists(
+        text
+    ):
+        raise UserError(
+            f"'{text}' must be {what} on this machine, received a URL: "
+            "download it first."
+        )
 
 
 def one_line(text):

@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
+from keras_css_runtime.errors import refuse_url
 from keras_css_runtime.text import composed
 
 PROVIDERS = {
@@ -44,7 +45,7 @@ class OnnxFile:
 
     def __init__(self, path, provider="cpu", threads=None):
         self.path, self.provider = pathlib.Path(path), provider
-        self.session = open_session(self.path, provider, threads)
+        self.session = open_session(path, provider, threads)
         given = self._said(self.session.get_inputs)
         names = self._said(lambda: [value.name for value in given])
         if names != ["image"]:
@@ -182,10 +183,10 @@ def open_session(path, provider="cpu", threads=None):
             f"The provider must be one of {', '.join(PROVIDERS)}, received "
             f"'{provider}'."
         )
-    path = pathlib.Path(path)
-    if not path.is_file():
+    if not pathlib.Path(path).is_file():
+        refuse_url(path, "an ONNX file")
         raise UserError(f"'{path}' must be an ONNX file, but there is none.")
-    wanted = PROVIDERS[provider]
+    path, wanted = pathlib.Path(path), PROVIDERS[provider]
     session = None
     if wanted in ort.get_available_providers():
         try:

@@ -11,6 +11,7 @@ from PIL import ImageOps
 
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
+from keras_css_runtime.errors import refuse_url
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # Too many pixels are refused below, with the file's name; damaged EXIF and the
@@ -30,6 +31,7 @@ def find_pictures(path):
     Raises:
         UserError: If there is no such file, or no picture in the folder.
     """
+    refuse_url(path, "a picture or a folder")
     path = Path(path)
     if not path.is_dir():
         if not path.is_file():
@@ -168,6 +170,7 @@ def _read(picture, wanted, box, margin):
                 return image
             return ImageOps.exif_transpose(image)
     except FileNotFoundError:
+        refuse_url(picture, "a picture")
         raise UserError(
             f"{name} must be a picture, but there is none."
         ) from None

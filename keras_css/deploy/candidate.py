@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_css.deploy import graph
-from keras_css.deploy import proof
 from keras_css.deploy import reduce
 from keras_css.deploy.convert import BATCH
 from keras_css.deploy.convert import convert
@@ -29,10 +28,11 @@ class ExportOptions:
         input_kind: `"uint8"`, pixels `(batch, H, W, channels)` with the
             preprocessing inside; `"float_nhwc"` and `"float_nchw"`, normalised
             images; `"auto"`, uint8 if the student has preprocessing.
-        output: `"logits"` or `"probabilities"`.
+        output: `"logits"` or `"probabilities"`, whatever the model puts out.
         batch_size: A fixed batch, or None for any.
         precision: `"fp32"`, `"fp16"` or `"int8"`.
-        max_accuracy_drop: The most a reduced precision may lose on any split.
+        max_accuracy_drop: The most a reduced precision may lose on any split;
+            refused where it lost more with 95 % confidence.
     """
 
     input_kind: str = "auto"
@@ -66,7 +66,8 @@ class Candidate:
     """Makes and runs ONNX models of one student.
 
     Args:
-        student: A Keras model from images `(B, H, W, channels)` to logits.
+        student: A Keras model from images `(B, H, W, channels)` to logits or
+            probabilities.
         options: The `ExportOptions`.
         scratch: A folder for intermediate files.
 
@@ -91,14 +92,14 @@ class Candidate:
             (self.normalise,) = preprocessing
 
     def convert(self, images):
-        """Returns `(proto, logits)`: the float32 model, simplified and tidied.
+        """Returns `(proto, output)`: the float32 model, simplified and tidied.
 
         Args:
             images: Images as the student takes them.
 
         Returns:
-            An `onnx.ModelProto` with output `logits`, and the Keras student's
-            logits `(N, C)` of the images.
+            An `onnx.ModelProto` with output `logits`, and what the Keras
+            student puts out for the images, `(N, C)`.
         """
         kept = np.asarray(images)
         if self.normalise is not None:
@@ -153,19 +154,19 @@ class Candidate:
             splits: Dict from name to `Split`.
 
         Returns:
-            `(output, accuracies)`: array `(N, C)` for the images, and dict
-            from split name to accuracy.
+            `(output, correct)`: array `(N, C)` for the images, and dict from
+            split name to bools, which answers were right.
         """
         path = self.scratch / "measured.onnx"
         path.write_bytes(proto.SerializeToString())
         file = OnnxFile(path)
         output = file.run(self.feed(images))
-        accuracies = {}
+        correct = {}
         for name, split in splits.items():
             known = split.images is images
             found = output if known else file.run(self.feed(split.images))
-            accuracies[name] = proof.accuracy(found, split.labels)
-        return output, accuracies
+            correct[name] = found.argmax(axis=-1) == split.labels
+        return output, correct
 
     def _normalised(self, images):
         parts = [

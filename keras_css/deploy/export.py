@@ -1,5 +1,6 @@
 """One student to one ONNX file, proven before it appears."""
 
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -7,19 +8,23 @@ import tempfile
 
 import numpy as np
 
+from keras_css.class_names import check_class_names
 from keras_css.data import Split
 from keras_css.deploy import graph
 from keras_css.deploy import proof
 from keras_css.deploy.candidate import Candidate
 from keras_css.deploy.candidate import ExportOptions
+from keras_css.deploy.drop import check_drop
+from keras_css.deploy.drop import compare_answers
+from keras_css.deploy.ending import without_softmax
 from keras_css.errors import UserError
 from keras_css.runs.folder import UNFINISHED
 from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_together
 from keras_css.students.preprocessing import describe_preprocessing
 from keras_css.version import __version__
+from keras_css_runtime.softmax import are_probabilities
 from keras_css_runtime.softmax import softmax
-from keras_css_runtime.text import composed
 
 RANDOM_IMAGES = 32
 LICENCE = (
@@ -37,16 +42,21 @@ def export_onnx(
     test=None,
     trained=None,
     about=None,
+    others=None,
     say=print,
     **options,
 ):
     """Writes a student as ONNX and `<name>.json` beside it, or neither.
 
+    What the student puts out is found out: a softmax at its end is taken off
+    or, where it lies deeper, undone by a logarithm if logits are wanted.
+
     Args:
-        student: A Keras model from images `(B, H, W, channels)` to logits
-            `(B, C)`, as `OnlineDistiller.student` makes it.
+        student: A Keras model from images `(B, H, W, channels)` to logits or
+            probabilities `(B, C)`, as `OnlineDistiller.student` makes it.
         path: Where the file goes; ends in `.onnx`.
-        class_names: List of C different names; default `"0"`, `"1"`, ...
+        class_names: List of C different names; default those that the student
+            knows, else `"0"`, `"1"`, ...
         images: Array `(N, H, W, channels)` for the proof and the calibration
             of int8, as the student takes them; default those of `validation`.
             Without either the proof is done on random images, and the file
@@ -57,6 +67,9 @@ def export_onnx(
             training measured; a file that differs is refused.
         about: Dict of further metadata (dataset, ...); what the student
             says about itself is known.
+        others: Dict from further names to `Split`s on which the accuracy is
+            measured, too; the first one's images are those of the proof where
+            neither `images` nor `validation` are given.
         say: Function that takes a line for the user.
         **options: The form of the file, attributes of `ExportOptions`.
 
@@ -73,17 +86,21 @@ def export_onnx(
     check_target(path)
     check_student(student)
     class_names = _class_names(student, class_names)
-    splits = {"validation": validation, "test": test}
+    splits = {"validation": validation, "test": test, **(others or {})}
     splits = {
         name: _checked(split, name, student, len(class_names))
         for name, split in splits.items()
         if split is not None
     }
+    bare = without_softmax(student)
     with tempfile.TemporaryDirectory() as scratch:
-        candidate = Candidate(student, options, pathlib.Path(scratch))
+        candidate = Candidate(bare or student, options, pathlib.Path(scratch))
         images, kind = _proof_images(candidate, images, splits)
         say(f"converting to ONNX, opset {graph.OPSET} (half a minute)")
-        proto, report = _prove(candidate, images, splits, trained or {})
+        proto, report = _prove(candidate, images, splits, trained or {}, say)
+    if bare is not None:
+        report["model_output"] = "softmax"
+    _tell_output(report["model_output"], options.output, say)
     report["proof"] = {"images": f"{len(images)} {kind}", **report["proof"]}
     report = {
         "student": "student",
@@ -114,19 +131,25 @@ def beside(path):
     return path.with_suffix(".json")
 
 
-def _prove(candidate, images, splits, trained):
+def _prove(candidate, images, splits, trained, say):
     """Returns the finished model, and what was measured of it.
 
-    The float32 model is proven on its logits. A reduced one is measured
-    against the same Keras student, and its accuracies against float32's.
+    The float32 model is proven on what its student puts out. A reduced one is
+    measured against the same Keras student, and its answers against float32's.
     """
     options = candidate.options
-    proto, logits = candidate.convert(images)
-    output, accuracies = candidate.measure(proto, images, splits)
-    exact = proof.compare(output, logits)
+    proto, expected = candidate.convert(images)
+    output, correct = candidate.measure(proto, images, splits)
+    exact = proof.compare(output, expected)
     proof.check_exact(exact)
-    proof.check_trained(accuracies, trained)
-    report = {}
+    accuracies = _accuracies(correct)
+    counts = {name: len(split) for name, split in splits.items()}
+    proof.check_trained(accuracies, trained, counts)
+    found = "probabilities" if are_probabilities(expected) else "logits"
+    report = {"model_output": found, "proof": exact, "accuracy": accuracies}
+    if (options.precision, options.output) == ("fp32", found):
+        graph.name_output(proto, found)
+        return proto, report
     if options.precision != "fp32":
         report["float32"] = {
             **exact,
@@ -134,27 +157,60 @@ def _prove(candidate, images, splits, trained):
             "bytes": proto.ByteSize(),
         }
         proto = candidate.reduce(proto, images)
-    expected = logits
-    if options.output == "probabilities":
-        graph.append_softmax(proto)
-        graph.check(proto)
-        expected = softmax(logits)
-    if (options.precision, options.output) != ("fp32", "logits"):
-        output, accuracies = candidate.measure(proto, images, splits)
+    expected = _put_out(proto, found, options.output, expected)
+    output, after = candidate.measure(proto, images, splits)
     report["proof"] = proof.compare(output, expected)
-    report["accuracy"] = accuracies
+    report["accuracy"] = _accuracies(after)
     if options.precision != "fp32":
-        whole = report["float32"]
-        report["size_ratio"] = proto.ByteSize() / whole["bytes"]
-        report["accuracy_drop"] = {
-            name: whole["accuracy"][name] - accuracies[name] for name in splits
+        changes = {
+            name: compare_answers(correct[name], after[name]) for name in splits
         }
-        proof.check_drop(report["accuracy_drop"], options.max_accuracy_drop)
+        report["size_ratio"] = proto.ByteSize() / report["float32"]["bytes"]
+        report["accuracy_drop"] = {n: c.drop for n, c in changes.items()}
+        report["changed_answers"] = {
+            name: dataclasses.asdict(change) for name, change in changes.items()
+        }
+        check_drop(changes, options.max_accuracy_drop, say)
     return proto, report
 
 
+def _put_out(proto, found, wanted, expected):
+    """Makes a model put out what is wanted, and returns what that should be.
+
+    Args:
+        proto: The `onnx.ModelProto`, changed.
+        found: What it puts out: `"logits"` or `"probabilities"`.
+        wanted: Likewise.
+        expected: Array `(N, C)` that it should put out as it is.
+    """
+    if found == wanted:
+        graph.name_output(proto, found)
+    elif wanted == "probabilities":
+        graph.append_softmax(proto)
+        expected = softmax(expected)
+    else:
+        graph.append_logarithm(proto)
+        expected = np.log(np.maximum(expected, graph.LEAST))
+    graph.check(proto)
+    return expected
+
+
+def _accuracies(correct):
+    return {name: float(np.mean(right)) for name, right in correct.items()}
+
+
+def _tell_output(found, wanted, say):
+    """Says what becomes of an output that is no logits."""
+    if found == "softmax":
+        becomes = "the logits before it" if wanted == "logits" else "the same"
+        say(f"the model ends in softmax: the file puts out {becomes}")
+    elif found == "probabilities":
+        becomes = "their logarithms" if wanted == "logits" else "the same"
+        say(f"the model puts out probabilities: the file puts out {becomes}")
+
+
 def check_student(student):
-    """Raises `UserError` unless a model maps images to class logits."""
+    """Raises `UserError` unless a model maps images to numbers of classes."""
     # A subclassed model does not know its inputs.
     inputs = len(getattr(student, "inputs", None) or [])
     outputs = len(getattr(student, "outputs", None) or [])
@@ -169,6 +225,12 @@ def check_student(student):
         raise UserError(
             "A student must map images (batch, height, width, channels) of one "
             f"size to logits (batch, classes), received {image} to {logits}."
+        )
+    if logits[-1] is None or logits[-1] < 2:
+        raise UserError(
+            "A student must put out a number for each of at least two classes, "
+            f"received {logits}: give a classifier of two classes two outputs "
+            "and a softmax."
         )
 
 
@@ -208,15 +270,9 @@ def check_target(path):
 
 def _class_names(student, names):
     classes = student.outputs[0].shape[-1]
-    names = [str(i) for i in range(classes)] if names is None else names
-    names = [composed(str(name)) for name in names]
-    if len(names) != classes or len(set(names)) != classes:
-        raise UserError(
-            f"class_names must be {classes} different names, one a class of "
-            f"the student, received {len(names)}, {len(set(names))} of them "
-            "different."
-        )
-    return names
+    if names is None:
+        names = getattr(student, "class_names", None) or range(classes)
+    return list(check_class_names(names, classes))
 
 
 def _checked(split, name, student, classes):
@@ -244,8 +300,9 @@ def _checked(split, name, student, classes):
 def _proof_images(candidate, images, splits):
     """Returns the images of the proof and what they are."""
     kind = "given images"
-    if images is None and "validation" in splits:
-        images, kind = splits["validation"].images, "validation images"
+    known = [name for name in splits if name != "test"]
+    if images is None and known:
+        images, kind = splits[known[0]].images, f"{known[0]} images"
     pixels = candidate.input_kind == "uint8"
     shape = tuple(candidate.student.inputs[0].shape[1:])
     if images is None:

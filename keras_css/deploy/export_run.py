@@ -4,11 +4,13 @@ import pathlib
 
 import numpy as np
 
+from keras_css.class_names import read_class_names
 from keras_css.data import load_dataset
 from keras_css.deploy.candidate import ExportOptions
 from keras_css.deploy.export import check_student
 from keras_css.deploy.export import check_target
 from keras_css.deploy.export import export_onnx
+from keras_css.deploy.run_data import data_of_run
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.evaluation import choose_student
@@ -28,7 +30,9 @@ def export_run(
 ):
     """Writes students of a finished run as ONNX files.
 
-    The weights are those of the last epoch, as in the run's `models/`.
+    The weights are those of the last epoch, as in the run's `models/`. Where
+    the data changed since, what is there proves the file, and what was
+    measured on other images than the run's is named so.
 
     Args:
         run_dir: The run folder.
@@ -52,7 +56,9 @@ def export_run(
     ExportOptions(**options)
     if path is not None:
         check_target(pathlib.Path(path))
-    run = load_run(run_dir, data_dir, say)
+    run = load_run(run_dir, data_dir, say, changed_data=True)
+    stored = run.folder.read_json(run.folder.config)["data"]
+    data = data_of_run(stored, run.dataset, say)
     targets = _targets(run, student, path)
     reports, refused = {}, {}
     for path, name in targets.items():
@@ -61,9 +67,10 @@ def export_run(
             reports[path] = export_onnx(
                 run.distiller.student(name),
                 path,
-                run.dataset.class_names,
-                validation=run.dataset.validation,
-                test=run.dataset.test,
+                stored["class_names"],
+                images=data.images,
+                **data.same,
+                others=data.changed,
                 trained={
                     part: run.result[part].get(name)
                     for part in ("validation", "test")
@@ -73,6 +80,7 @@ def export_run(
                     "dataset": run.config.dataset,
                     "trained_on": run.result["backend"],
                     "crop_fraction": run.dataset.about["crop_fraction"],
+                    **data.about,
                 },
                 say=say,
                 **options,
@@ -118,7 +126,8 @@ def export_model(
 
     Args:
         model_path: A saved `OnlineDistiller`, `MultiBranchNetwork`, student or
-            other Keras model from one image to class logits.
+            other Keras model from one image to logits or probabilities of
+            classes. Those of ours know their class names.
         path: Where the file goes.
         student: Needed where the file holds several students: a name such as
             `network_a/branch_0` (a network on its own is `network_a`).
@@ -135,8 +144,9 @@ def export_model(
         UserError: If something given does not fit.
         ProofError: If the file does not do what the model does.
     """
-    model_path = pathlib.Path(model_path)
     model = load_keras(model_path)
+    model_path = pathlib.Path(model_path)
+    names = None
     about = {"student": model_path.stem, "method": "unknown"}
     if isinstance(model, MultiBranchNetwork):
         model = OnlineDistiller([model], Independent())
@@ -149,8 +159,11 @@ def export_model(
             f"'{model_path}' holds one model, received --student {student}: "
             "leave it out."
         )
+    else:
+        names = read_class_names(model_path)
     check_student(model)
-    names, images, test = None, None, None
+    names = names or getattr(model, "class_names", None)
+    images, test = None, None
     if dataset is None:
         say("no --dataset: the proof is done on random images")
     else:
@@ -166,7 +179,7 @@ def export_model(
                 "preprocessing that says what to make of them: leave "
                 "--dataset out, or give its networks preprocessing."
             )
-        names, test = found.class_names, found.test
+        names, test = _agreed(names, found.class_names), found.test
         count = len(found.validation)
         chosen = np.linspace(0, count - 1, min(count, PROOF_IMAGES))
         images = found.validation.images[chosen.astype(int)]
@@ -192,6 +205,18 @@ def _named_student(distiller, name):
             f"{', '.join(known)}, received {name or 'none'}."
         )
     return distiller.student(name)
+
+
+def _agreed(names, others):
+    """Returns the class names of a data set, which must be the model's."""
+    if names is not None and list(names) != list(others):
+        wrong = next((a, b) for a, b in zip(names, others) if a != b)
+        raise UserError(
+            "The data set's classes must be those of the model, in that order, "
+            f"received '{wrong[1]}' where the model has '{wrong[0]}': give the "
+            "data that it was trained on, or leave --dataset out."
+        )
+    return others
 
 
 def _check_fits(model, dataset):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 
@@ -14,6 +15,8 @@ OPSET = 18
 IR_VERSION = 8
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 CPU = ["CPUExecutionProvider"]
+# The least probability that has a logarithm of its own.
+LEAST = 1e-30
 
 
 def simplify(proto, path):
@@ -73,6 +76,26 @@ def name_output(proto, name):
     for node in proto.graph.node:
         node.input[:] = [name if n == old else n for n in node.input]
         node.output[:] = [name if n == old else n for n in node.output]
+
+
+def append_logarithm(proto):
+    """Makes logits of a model's probabilities: output `logits`.
+
+    Their softmax is the probabilities again; what is smaller than `LEAST`
+    counts as that.
+    """
+    name_output(proto, "probabilities")
+    least = onnx.numpy_helper.from_array(np.float32(LEAST), "least")
+    graph = proto.graph
+    graph.node.extend(
+        onnx.helper.make_node(kind, inputs, [output], name=kind, **options)
+        for kind, inputs, output, options in (
+            ("Constant", [], "least", {"value": least}),
+            ("Max", ["probabilities", "least"], "not_zero", {}),
+            ("Log", ["not_zero"], "logits", {}),
+        )
+    )
+    graph.output[0].name = "logits"
 
 
 def append_softmax(proto):

@@ -34,6 +34,14 @@ def export_lines(reports, points):
             f"proof of {report['student']}: {proof['images']}, same class in "
             f"{proof['same_top_class']:.2%}"
         )
+        others = {
+            name: value
+            for name, value in report["accuracy"].items()
+            if name not in ("validation", "test")
+        }
+        if others:
+            told = ", ".join(f"{n} {value:.4f}" for n, value in others.items())
+            lines.append(f"accuracy of {report['student']}: {told}")
         if "float32" in report:
             lines.append(_reduced_line(report))
     lines += [f"file: {path}" for path in reports]
@@ -42,7 +50,9 @@ def export_lines(reports, points):
 
 def _reduced_line(report):
     changes = ", ".join(
-        f"{name} {-drop:+.4f}" for name, drop in report["accuracy_drop"].items()
+        f"{name} {-report['accuracy_drop'][name]:+.4f} ({changed['lost']} lost "
+        f"and {changed['gained']} gained of {changed['images']})"
+        for name, changed in report["changed_answers"].items()
     )
     return (
         f"{report['precision']} of {report['student']}: "

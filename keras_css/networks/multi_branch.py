@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_css import backbones
+from keras_css.class_names import check_class_names
 from keras_css.configs import REGISTER
 from keras_css.configs import check_readable
 from keras_css.errors import UserError
@@ -47,6 +48,8 @@ class MultiBranchNetwork(keras.Model):
             the `Rescaling` that normalises uint8 pixels; saved along. Networks
             of a cohort that are given the same layer share it, in saved files,
             too.
+        class_names: Optional list of C different names; saved along, for
+            what is exported later.
         **kwargs: Of `keras.Model`; `dtype` is the precision of all layers,
             such as `"mixed_bfloat16"`.
 
@@ -77,6 +80,7 @@ class MultiBranchNetwork(keras.Model):
         joint_labels=True,
         main_branch=False,
         preprocessing=None,
+        class_names=None,
         **kwargs,
     ):
         # Pixels are normalised before they are rounded.
@@ -97,6 +101,7 @@ class MultiBranchNetwork(keras.Model):
         self.joint_labels = joint_labels
         self.main_branch = main_branch
         self.preprocessing = preprocessing
+        self.class_names = check_class_names(class_names, num_classes)
         self.image_shape = None
         columns = num_classes * num_branches if joint_labels else num_classes
         own = 1 if self.on_images else num_branches
@@ -239,6 +244,7 @@ class MultiBranchNetwork(keras.Model):
             "joint_labels": self.joint_labels,
             "main_branch": self.main_branch,
             "preprocessing": serialize(self.preprocessing),
+            "class_names": self.class_names and list(self.class_names),
         }
 
     @classmethod

@@ -44,6 +44,7 @@ def build_distiller(config, dataset, published=False):
                 dataset.num_classes,
                 **config.network_settings(method),
                 preprocessing=_normalising(backbone, dataset),
+                class_names=dataset.class_names,
             )
         )
     for network in networks:

@@ -39,13 +39,15 @@ class FinishedRun:
     distiller: OnlineDistiller
 
 
-def load_run(run_dir, data_dir=None, say=print):
+def load_run(run_dir, data_dir=None, say=print, changed_data=False):
     """Returns a `FinishedRun`, on any backend, whichever trained it.
 
     Args:
         run_dir: A complete run folder; nothing in it is changed.
         data_dir: Where the data are now; default where they were.
         say: Function that takes a line for the user.
+        changed_data: Whether the data may be others than those of the run;
+            pictures that cannot be read are then left out.
 
     Raises:
         UserError: If the folder holds no complete run.
@@ -70,8 +72,11 @@ def load_run(run_dir, data_dir=None, say=print):
     config = RunConfig.from_json(stored["config"])
     if data_dir:
         config = dataclasses.replace(config, data_dir=data_dir)
+    if changed_data:
+        config = dataclasses.replace(config, on_bad_image="skip")
     dataset = load(config, say)
-    check_same_data(stored, dataset)
+    if not changed_data:
+        check_same_data(stored, dataset)
     return FinishedRun(
         folder,
         config,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_css.backbones.graph import is_graph
+from keras_css.class_names import keep_class_names
 from keras_css.copies import own_config
 from keras_css.copies import take_weights
 from keras_css.errors import ProofError
@@ -42,7 +43,8 @@ def cut_student(networks, parts, image_shape=None):
     Returns:
         A functional model from images `(B, H, W, channels)`, as the networks
         take them, to logits `(B, C)`. A preprocessing layer, if the networks
-        have one, is its layer `"preprocessing"`.
+        have one, is its layer `"preprocessing"`. It has the networks'
+        `class_names`, also when it is saved.
 
     Raises:
         UserError: If the size of the images is not known.
@@ -57,6 +59,7 @@ def cut_student(networks, parts, image_shape=None):
         name_apart(twins)
         student = fold_batch_norm(_assemble(twins, parts, shape))
         _forget_initializers(student)
+        keep_class_names(student, twins[names[0]].class_names)
         # In mixed precision the networks themselves round too coarsely.
         exact = {
             name: networks[name] if _is_float32(networks[name]) else twin

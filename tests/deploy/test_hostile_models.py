@@ -214,7 +214,7 @@ def test_a_class_of_another_module_is_not_imported(
 def test_other_places_and_formats_are_not_asked(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    words = "ends in .keras" if name == "x.h5" else "but is missing"
+    words = "ends in .keras" if name == "x.h5" else "received a URL"
     refused(lambda: load_keras(name), words)
     (tmp_path / "folder.keras").mkdir()
     (tmp_path / "folder.keras" / "config.json").write_text("{}")

@@ -151,6 +151,42 @@ def test_what_cannot_be_shipped_gets_one_line(shipped, call, refused, tmp_path):
 
 
 @pytest.mark.once
+def test_other_data_than_the_runs_block_no_export(shipped, tmp_path):
+    """As after one new photo in the folder, dealt out anew."""
+    run, _ = shipped
+    changed = tmp_path / "changed"
+    shutil.copytree(run, changed)
+    config = json.loads((changed / "config.json").read_text())
+    config["data"]["training_images"] -= 1
+    config["data"]["content"]["train"] = "another"
+    config["data"]["content"]["validation"] = "another"
+    (changed / "config.json").write_text(json.dumps(config))
+    lines = []
+    reports, refused = export_run(changed, say=lines.append)
+    assert not refused
+    (report,) = reports.values()
+    assert report["proof"]["images"] == "143 validation_now images"
+    assert list(report["accuracy"]) == ["test", "validation_now"]
+    (line,) = [line for line in lines if "the data changed" in line]
+    assert "uses the 143 validation images of now" in line
+    assert line.count("training images then") == 1
+    assert report["data_changed"] in line
+    config["data"]["class_names"][0] = "another"
+    (changed / "config.json").write_text(json.dumps(config))
+    reports, _ = export_run(changed, say=lines.append)
+    (report,) = reports.values()
+    assert report["accuracy"] == {}
+    assert report["class_names"][0] == "another"
+    assert "no accuracy is measured" in " ".join(lines)
+    config["data"]["image_shape"] = [9, 9, 1]
+    (changed / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        UserError, match=r"image_shape was \[9, 9, 1\], received"
+    ):
+        export_run(changed, say=lines.append)
+
+
+@pytest.mark.once
 def test_a_saved_network_ships_without_its_run(shipped, call, tmp_path):
     run, _ = shipped
     code, said, error = call(

@@ -26,7 +26,7 @@ from keras_css.supervision import Transformation
 
 @pytest.fixture(scope="module")
 def cohort():
-    distiller = tiny.cohort()
+    distiller = tiny.cohort(class_names=["a", "b", "c", "d"])
     x, y = tiny.images(16)
     distiller.fit(
         x, y, batch_size=8, epochs=1, validation_data=(x, y), verbose=0
