@@ -3,5 +3,13 @@
 from keras_css.training.distiller import OnlineDistiller
 from keras_css.training.schedules import WarmupMultiStep
 from keras_css.training.sgd import SGD
+from keras_css.training.statistics import ReEstimatedStatistics
+from keras_css.training.statistics import re_estimate_statistics
 
-__all__ = ["SGD", "OnlineDistiller", "WarmupMultiStep"]
+__all__ = [
+    "SGD",
+    "OnlineDistiller",
+    "ReEstimatedStatistics",
+    "WarmupMultiStep",
+    "re_estimate_statistics",
+]
