@@ -4,8 +4,8 @@ import contextlib
 import datetime
 import importlib.util
 import platform
-import statistics
 import time
+from statistics import median
 
 import keras
 
@@ -43,6 +43,8 @@ from keras_css.students import count_parameters
 from keras_css.training import SGD
 from keras_css.training import WarmupMultiStep
 from keras_css.training.seed import set_seed
+from keras_css.training.statistics import ReEstimatedStatistics
+from keras_css.training.statistics import describe_lag
 from keras_css.training.steps_per_call import decide_steps_per_call
 from keras_css.version import __version__
 from keras_css_runtime.environment import describe_machine
@@ -161,6 +163,8 @@ def _train(
     )
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
+    if late := describe_lag(distiller, config.epochs * len(batches)):
+        say(late)
 
     entries = []
     if resume:
@@ -188,7 +192,8 @@ def _train(
             *(folder, history, entries, checkpoint_minutes, signals),
             every_epoch=every_epoch,
         )
-        callbacks = [Shuffle(batches), history, checkpoints]
+        statistics = ReEstimatedStatistics(batches)
+        callbacks = [Shuffle(batches), statistics, history, checkpoints]
 
         def fit(first, end, *others):
             distiller.fit(
@@ -318,7 +323,7 @@ def _finish(
 
     seconds = [row["seconds"] for row in rows]
     # The first epoch holds the compilation.
-    usual = statistics.median(seconds[1:] or seconds)
+    usual = median(seconds[1:] or seconds)
     result = {
         "method": config.method,
         "dataset": config.dataset,

@@ -190,6 +190,24 @@ def steps_needed(momentum):
     return math.ceil(math.log(SHARE_LEFT) / math.log(momentum))
 
 
+def describe_lag(distiller, steps):
+    """Returns a line if BatchNorm's averages need more steps than there are.
+
+    Args:
+        distiller: The `OnlineDistiller`.
+        steps: Steps of the whole run.
+    """
+    momentum = slowest_momentum(distiller)
+    needed = steps_needed(momentum)
+    if steps >= needed:
+        return None
+    return (
+        f"BatchNorm's averages need {needed:,} steps (momentum {momentum:g}), "
+        f"this run has {steps:,}: its statistics are taken from training "
+        "images before each validation"
+    )
+
+
 class ReEstimatedStatistics(keras.callbacks.Callback):
     """Takes BatchNorm's statistics anew where steps were too few for averages.
 
