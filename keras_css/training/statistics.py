@@ -35,14 +35,14 @@ def re_estimate_statistics(distiller, batches, most_images=MOST_IMAGES):
 
     Args:
         distiller: A built `OnlineDistiller`.
-        batches: Iterable of `(x, y)` or `(x, y, sample_weight)` as `fit`
-            takes them: images before augmentation.
+        batches: Iterable of `(x, y)` or `(x, y, sample_weight)`, or a
+            `PyDataset`, as `fit` takes them: images before augmentation.
         most_images: Stops after so many.
 
     Raises:
         UserError: If there is no batch.
     """
-    StatisticsPass(distiller)(batches, most_images)
+    StatisticsPass(distiller)(batches_of(batches), most_images)
 
 
 class StatisticsPass:
