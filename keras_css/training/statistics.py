@@ -105,6 +105,10 @@ class StatisticsPass:
             *zip(model.trainable_variables, weights),
             # Kernels of PyTorch write into statistics where they lie.
             *zip(changing, map(ops.copy, fixed)),
+            *(
+                (v, ops.zeros(v.shape, v.dtype))
+                for v in model.metrics_variables
+            ),
         ]
         with _Collecting(mapping, self.statistics) as scope:
             outputs = model(x, training=True)
