@@ -49,7 +49,7 @@ def slow_cohort(count=1, **options):
         for _ in range(count)
     ]
     distiller = keras_css.OnlineDistiller(networks, method="independent")
-    distiller.compile(keras_css.SGD(0.05, weight_decay=5e-4))
+    distiller.compile(keras_css.SGD(0.1, momentum=0.9))
     return distiller
 
 
@@ -73,14 +73,14 @@ def batches(count=20, size=8):
 
 
 def test_a_short_run_with_a_slow_momentum_validates_as_it_trains(caplog):
-    """30 steps leave 97 % of the values that a momentum of 0.999 began with."""
+    """48 steps leave 95 % of the values that a momentum of 0.999 began with."""
     x, y = data(48)
 
     def run(*callbacks):
         caplog.clear()
         distiller = slow_cohort()
         logs = distiller.fit(
-            *(x, y, 8, 5, 0),
+            *(x, y, 8, 8, 0),
             validation_data=data(32, seed=1),
             callbacks=list(callbacks),
         ).history
@@ -90,9 +90,9 @@ def test_a_short_run_with_a_slow_momentum_validates_as_it_trains(caplog):
 
     slow, (trained, validated), said = run()
     assert trained > 0.6
-    assert validated == 0.25, "chance"
+    assert validated < 0.4, "0.25 is chance"
     assert "ReEstimatedStatistics(x, y)" in said
-    assert "97% of what they began with, after 30 steps" in said
+    assert "95% of what they began with, after 48 steps" in said
     mended, (trained, validated), said = run(ReEstimatedStatistics(x, y, 8))
     assert trained > 0.6
     assert validated > 0.6
