@@ -18,6 +18,7 @@ import pytest
 import keras_css
 from keras_css.methods import CSS
 from keras_css.methods import PCL
+from keras_css.methods import Independent
 
 BACKENDS = ("tensorflow", "jax", "torch")
 

@@ -73,6 +73,11 @@ class TrainingBatches(keras.utils.PyDataset):
         """`(H, W, c)` of the images before augmentation."""
         return tuple(self.split.images.shape[1:])
 
+    def whole_epoch(self):
+        """Yields all batches of the epoch, those before `begin_at` too."""
+        for place in range(self.steps_per_epoch):
+            yield self[place - self.first]
+
     def __getitem__(self, index):
         index += self.first
         rows = self._rows(self.order, index)

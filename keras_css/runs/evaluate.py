@@ -3,10 +3,10 @@
 import dataclasses
 
 import keras
-import numpy as np
 
 from keras_css.data import Dataset
 from keras_css.data.load import load
+from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
@@ -95,7 +95,8 @@ def evaluate(run_dir, data_dir=None, say=print):
         say: Function that takes a line for the user.
 
     Returns:
-        Dict like `result.json`, with `"stored"` holding that file's own.
+        Dict like `result.json`, with `"stored"` holding that file's own and
+        `"images"` how many each part has.
 
     Raises:
         UserError: If the folder holds no complete run.
@@ -109,6 +110,10 @@ def evaluate(run_dir, data_dir=None, say=print):
         "validation": evaluate_students(run.distiller, run.dataset.validation),
         **measured,
         "best_student": run.result["best_student"],
+        "images": {
+            "validation": len(run.dataset.validation),
+            "test": len(run.dataset.test),
+        },
         "stored": run.result,
     }
 
@@ -134,12 +139,61 @@ def load_cohort(folder):
 
 def largest_change(found, stored):
     """Returns the largest difference of any accuracy of two results."""
-    return float(
-        np.max(
-            [
-                abs(found[part][name] - stored[part][name])
-                for part in ("validation", "test")
-                for name in stored[part]
-            ]
-        )
+    return max(
+        abs(after - before) for *_, before, after in _pairs(found, stored)
     )
+
+
+def check_same_figures(found):
+    """Raises `ProofError` unless the networks do what `result.json` says.
+
+    The data are the run's, so every image must get the answer that it got;
+    another backend or machine rounds otherwise and may change the answers of
+    `changes_allowed` images.
+
+    Args:
+        found: What `evaluate` returned.
+
+    Raises:
+        ProofError: Names the student whose accuracy is farthest off.
+    """
+    stored = found["stored"]
+    for part in ("validation", "test"):
+        strangers = set(stored[part]) ^ set(found[part])
+        if strangers:
+            raise ProofError(
+                f"The saved networks must have the students of result.json, "
+                f"but {', '.join(sorted(strangers))} stand in one of them only."
+            )
+
+    def excess(pair):
+        part, _, before, after = pair
+        count = found["images"][part]
+        return abs(after - before) * count - changes_allowed(count)
+
+    worst = max(_pairs(found, stored), key=excess)
+    if excess(worst) < 0.5:
+        return
+    part, name, before, after = worst
+    count = found["images"][part]
+    raise ProofError(
+        f"The saved networks must do what result.json says, but {name} has "
+        f"{after:.4f} on {part} instead of {before:.4f}: of {count} images "
+        f"rounding may change {changes_allowed(count)}. The networks in "
+        "models/ are not those that were measured: train again."
+    )
+
+
+def changes_allowed(count):
+    """Returns how many of an accuracy's images may count otherwise."""
+    return 1 + count // 200
+
+
+def _pairs(found, stored):
+    """Returns `(part, student, accuracy stored, accuracy found)` of all."""
+    return [
+        (part, name, stored[part][name], found[part][name])
+        for part in ("validation", "test")
+        for name in stored[part]
+        if name in found[part]
+    ]

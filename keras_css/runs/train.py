@@ -4,8 +4,8 @@ import contextlib
 import datetime
 import importlib.util
 import platform
-import statistics
 import time
+from statistics import median
 
 import keras
 
@@ -45,6 +45,8 @@ from keras_css.runs.signals import StopSignals
 from keras_css.students import count_parameters
 from keras_css.training.replicas import refuse_processes
 from keras_css.training.seed import set_seed
+from keras_css.training.statistics import ReEstimatedStatistics
+from keras_css.training.statistics import describe_lag
 from keras_css.training.steps_per_call import decide_steps_per_call
 from keras_css.training.train_step import processes
 from keras_css.version import __version__
@@ -159,6 +161,8 @@ def _train(
         )
     distiller.optimizer.build(distiller.trainable_variables)
     say(describe_cohort(config, distiller))
+    if late := describe_lag(distiller, config.epochs * len(batches)):
+        say(late)
 
     entries = []
     if resume:
@@ -186,7 +190,8 @@ def _train(
             *(folder, history, entries, checkpoint_minutes, signals),
             every_epoch=every_epoch,
         )
-        callbacks = [Shuffle(batches), history, checkpoints]
+        statistics = ReEstimatedStatistics(batches)
+        callbacks = [Shuffle(batches), statistics, history, checkpoints]
 
         def fit(first, end, *others):
             distiller.fit(
@@ -322,7 +327,7 @@ def _finish(
 
     seconds = [row["seconds"] for row in rows]
     # The first epoch holds the compilation.
-    usual = statistics.median(seconds[1:] or seconds)
+    usual = median(seconds[1:] or seconds)
     result = {
         "method": config.method,
         "dataset": config.dataset,

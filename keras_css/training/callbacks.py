@@ -1,10 +1,19 @@
 """What happens beside the steps: epoch count, guards."""
 
+import logging
 import math
 
 import keras
+from keras import ops
 
 from keras_css.errors import NonFiniteLossError
+from keras_css.training.statistics import ReEstimatedStatistics
+from keras_css.training.statistics import slowest_momentum
+
+# Shares of the way from chance to no error.
+LEARNED, AT_CHANCE = 0.2, 0.05
+# Of what running averages began with.
+MUCH_LEFT = 0.1
 
 
 class EpochCounter(keras.callbacks.Callback):
@@ -56,6 +65,66 @@ class NonFiniteGuard(keras.callbacks.Callback):
             f"{float(logs[name])} in epoch {self.epoch + 1}, {place}: lower "
             "the learning rate, or check that all labels are classes, or "
             "shares that sum to 1; the last complete checkpoint is kept."
+        )
+
+
+class ValidationGuard(keras.callbacks.Callback):
+    """Says at the end of `fit` that validation lies far below training.
+
+    That is: at chance, or nearer to it than to training while BatchNorm's
+    averages still hold much of what they began with.
+
+    Args:
+        callbacks: The other callbacks of `fit`.
+    """
+
+    def __init__(self, callbacks=()):
+        super().__init__()
+        self.re_estimated = any(
+            isinstance(other, ReEstimatedStatistics) for other in callbacks
+        )
+        self.logs = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_loss" in (logs or {}):
+            self.logs = dict(logs)
+
+    def on_train_end(self, logs=None):
+        line = self.logs and self._doubt()
+        if line:
+            logging.getLogger(__name__).warning(line)
+
+    def _doubt(self):
+        method = self.model.method
+        chance = 1 / method.num_classes
+        students = method.student_parts()
+        trained, validated = (
+            max(float(self.logs[f"{part}{name}/accuracy"]) for name in students)
+            for part in ("", "val_")
+        )
+        learned = (trained - chance) / (1 - chance)
+        kept = (validated - chance) / (1 - chance)
+        lag = self._lag()
+        if learned < LEARNED or kept > (learned / 2 if lag else AT_CHANCE):
+            return None
+        return (
+            f"Validation accuracy is {validated:.3f} (chance: {chance:.3f}) "
+            f"where training reaches {trained:.3f}: "
+            + (lag or "do validation images and labels suit those of training?")
+        )
+
+    def _lag(self):
+        """Returns what holds BatchNorm's averages back, or None."""
+        momentum = slowest_momentum(self.model)
+        steps = int(ops.convert_to_numpy(self.model.optimizer.iterations))
+        if self.re_estimated or momentum**steps < MUCH_LEFT:
+            return None
+        return (
+            "BatchNorm's running averages still hold "
+            f"{momentum**steps:.0%} of what they began with, after {steps} "
+            f"steps with momentum {momentum:g}: give fit callbacks="
+            "[keras_css.training.ReEstimatedStatistics(x, y)] with the "
+            "training images."
         )
 
 

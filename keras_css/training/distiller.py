@@ -12,6 +12,7 @@ from keras_css.evaluation.students import students_of
 from keras_css.precision import scaling_loss
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
+from keras_css.training.callbacks import ValidationGuard
 from keras_css.training.data_checks import check_batch_source
 from keras_css.training.data_checks import first_of
 from keras_css.training.monitors import direct
@@ -24,6 +25,7 @@ from keras_css.training.step_losses import StepLosses
 from keras_css.training.student import student_of
 from keras_css.training.train_step import TrainStep
 from keras_css.training.train_step import processes
+from keras_css.training.validated import Validated
 from keras_css.training.views import TrainingViews
 
 
@@ -123,6 +125,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         )
         self.term_means = None
         self.accuracy_means = None
+        self.validated = Validated()
 
     @property
     def named_networks(self):
@@ -237,8 +240,9 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
 
         The progress line shows the loss and the accuracies of the ensemble,
         each network and each branch; the returned history holds every term
-        and every student. Labels are integers `(N,)` or `(N, 1)`, or a share
-        of each class `(N, C)`: one-hot or soft.
+        and every student. Validation data stay known for `student("best")`.
+        Labels are integers `(N,)` or `(N, 1)`, or a share of each class
+        `(N, C)`: one-hot or soft.
 
         Raises:
             UserError: If images or labels do not fit, or a loss term becomes
@@ -253,6 +257,8 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             validation_data = self._check_and_build(
                 validation_data, None, what="validation"
             )
+        # Of the last fit only: another may train on what one validated on.
+        self.validated = Validated(validation_data, batch_size, **kwargs)
         try:
             return super().fit(
                 x=x,
@@ -260,9 +266,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=0,
-                callbacks=self._callbacks(
-                    callbacks, verbose, EpochCounter(), NonFiniteGuard()
-                ),
+                callbacks=self._fit_callbacks(callbacks, verbose),
                 validation_split=validation_split,
                 validation_data=validation_data,
                 **kwargs,
@@ -291,6 +295,8 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             x = self._check_and_build(x, y, what="evaluation")
             callbacks = self._callbacks(callbacks, verbose)
             verbose = 0
+        elif "_use_cached_eval_dataset" in kwargs:
+            self.validated.keep(x, y, batch_size, **kwargs)
         return super().evaluate(
             x=x,
             y=y,
@@ -353,15 +359,18 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         finally:
             self.steps_per_execution = steps
 
-    def student(self, name="best", image_shape=None):
+    def student(self, name="best", image_shape=None, validation_data=None):
         """Cuts a student out: an ordinary float32 Keras model.
 
         Args:
             name: A student's name, such as `"network_a/branch_0"`; or
                 `"best"`, `"branch"`, `"network"`: the most accurate (of its
-                kind) on the validation data of the last `fit`.
+                kind) with the weights as they are now. If no epoch of the
+                last `fit` ended with these, all are measured again.
             image_shape: `(H, W, channels)`, needed only if the networks were
                 built for images of any size.
+            validation_data: As in `fit`: what to choose the best on, default
+                the validation data of the last `fit`.
 
         Returns:
             A functional Keras model from images to logits `(B, C)`, with the
@@ -369,9 +378,9 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             attribute `about` says which student it is, for `export_onnx`.
 
         Raises:
-            UserError: If there is no such student, or nothing was validated.
+            UserError: If there is no such student, or nothing to choose on.
         """
-        return student_of(self, name, image_shape)
+        return student_of(self, name, image_shape, validation_data)
 
     def get_config(self):
         parts = {
@@ -442,9 +451,14 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         if not self.built:
             self._check_and_build(x, y, what)
 
-    def _callbacks(self, callbacks, verbose, *own):
+    def _fit_callbacks(self, callbacks, verbose):
+        others = self._callbacks(callbacks, verbose)
+        guards = [NonFiniteGuard(), ValidationGuard(others)]
+        return [self.validated, EpochCounter(), *guards, *others]
+
+    def _callbacks(self, callbacks, verbose):
         given = callbacks or []
         given = list(given) if isinstance(given, (list, tuple)) else [given]
         direct(given)
         line = [ProgressLine(verbose)] if verbose else []
-        return [*own, *line, *given]
+        return [*line, *given]

@@ -6,14 +6,16 @@ from keras_css.errors import unknown_name
 from keras_css.evaluation.students import KINDS
 from keras_css.evaluation.students import choose_student
 from keras_css.students import cut_student
+from keras_css.training.validated import as_arguments
+from keras_css.training.validated import measure
 
 
-def student_of(distiller, name, image_shape=None):
+def student_of(distiller, name, image_shape=None, validation_data=None):
     """Returns a student as a model; see `OnlineDistiller.student`.
 
     Args:
         distiller: The `OnlineDistiller`.
-        name, image_shape: As there.
+        name, image_shape, validation_data: As there.
     """
     if not distiller.built:
         raise UserError(
@@ -23,7 +25,8 @@ def student_of(distiller, name, image_shape=None):
     method = distiller.method
     known = method.student_parts()
     if name not in known and name in ("best", *KINDS):
-        name = choose_student(name, _validated_accuracies(distiller, name))
+        accuracies = _accuracies(distiller, name, validation_data)
+        name = choose_student(name, accuracies)
     if name not in known:
         raise unknown_name("student", name, ["best", *known])
     networks = {**distiller.named_networks, **method.own_networks}
@@ -37,19 +40,8 @@ def student_of(distiller, name, image_shape=None):
     return student
 
 
-def _validated_accuracies(distiller, wanted):
-    """Returns each student's validation accuracy in the last epoch."""
-    history = getattr(distiller, "history", None)
-    logs = history.history if history else {}
-    found = {
-        student: logs[f"val_{student}/accuracy"][-1]
-        for student in distiller.method.student_parts()
-        if f"val_{student}/accuracy" in logs
-    }
-    if not found:
-        raise UserError(
-            f"The '{wanted}' student is chosen on validation data, and the "
-            "last fit had none: fit with validation_data or validation_split, "
-            f"or name one of {', '.join(distiller.method.student_names)}."
-        )
-    return found
+def _accuracies(distiller, wanted, validation_data):
+    """Returns each student's validation accuracy with the weights of now."""
+    if validation_data is None:
+        return distiller.validated.accuracies(distiller, wanted)
+    return measure(distiller, as_arguments(validation_data))

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import pathlib
 import re
 import shutil
 
@@ -14,7 +15,9 @@ from quick_run import QUICK
 from quick_run import forget_last_checkpoint
 from quick_run import only_run
 
+from keras_css.errors import ProofError
 from keras_css.runs.checkpoints import read_state
+from keras_css.runs.evaluate import check_same_figures
 from keras_css.runs.evaluate import load_keras
 from keras_css.runs.folder import RunFolder
 
@@ -110,6 +113,29 @@ def test_evaluate_finds_the_same_numbers(trained, command):
         assert found["diversity"][name] == pytest.approx(value, abs=1e-4)
     for name, error in result["calibration_error"].items():
         assert found["calibration_error"][name] == pytest.approx(error, 1e-3)
+
+
+@pytest.mark.once
+def test_evaluate_ends_with_an_error_if_it_finds_other_numbers(trained, call):
+    run = pathlib.Path(shutil.copytree(only_run(trained[0]), "spoiled"))
+    result = json.loads((run / "result.json").read_text())
+    right = result["test"]["ensemble"]
+    result["test"]["ensemble"] = right - 0.4
+    (run / "result.json").write_text(json.dumps(result))
+    code, out, err = call("evaluate", "--run_dir", run, "--json")
+    assert code == 1
+    (line,) = [x for x in err.splitlines() if x.startswith("error: ")]
+    assert f"ensemble has {right:.4f} on test instead of {right - 0.4:.4f}" in (
+        line
+    )
+    assert "of 360 images rounding may change 2" in line
+    found = json.loads(out)
+    assert found["test"]["ensemble"] == right
+    found["stored"]["test"]["ensemble"] = right - 2 / 360
+    check_same_figures(found)
+    found["stored"]["test"]["ensemble"] = right - 3 / 360
+    with pytest.raises(ProofError, match="instead of"):
+        check_same_figures(found)
 
 
 def test_the_folder_of_a_run_is_never_used_again(trained, call):
