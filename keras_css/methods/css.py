@@ -138,7 +138,9 @@ class CSS(Distillation):
             for other in others:
                 kl = kl_divergence(detach(logits[other]), z, self.temperature)
                 divergences.append(batch_mean(kl, sample_weight))
-                floor = ops.maximum(ce[other], SMALLEST_CE)
+                # Keras' maximum makes float64 float32 on PyTorch.
+                low = ce[other] < SMALLEST_CE
+                floor = ops.where(low, SMALLEST_CE, ce[other])
                 scores.append(detach(ce[name] / floor))
                 used = scores[-1] if self.utility_scores else 1.0
                 taught.append(used * divergences[-1])

@@ -229,6 +229,9 @@ CASES = {
 }
 # Its target is found by steps that end, not by a formula.
 INEXACT = {"kdcl linear"}
+if keras.backend.backend() == "torch":
+    # Keras' products of matrices round float64 there, and so its Dense layers.
+    INEXACT |= {name for name in CASES if name.startswith("okddip")}
 
 
 def test_every_method_and_variant_has_a_formula():
