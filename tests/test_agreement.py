@@ -56,11 +56,9 @@ def test_losses_and_gradients_agree(tmp_path):
     # The other methods' losses are held to NumPy on each backend, by
     # tests/methods/test_losses.py.
     joint, plain = {}, {"transformation": "none", "joint_labels": False}
-    views = {"main_branch": True, "transformation": "rotation"}
     for method, count, options in (
         (CSS(), 2, joint),
         (CSS(variant="main_branch"), 2, {"main_branch": True}),
-        (CSS(variant="main_branch"), 2, views),
         (Independent(), 2, joint),
         (PCL(), 1, plain),
     ):

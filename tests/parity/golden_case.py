@@ -241,11 +241,12 @@ class ONECase(GoldenCase):
 class HSSAKDCase(GoldenCase):
     """Two plain networks and their auxiliary classifiers.
 
-    A ReLU of its second step falls on the other side in float32: the outputs
-    after it differ by up to 7e-4, in float64 by less than 1e-5.
+    Rounding in float32 moves the outputs after its steps by up to 1.2e-3,
+    more than a ReLU that falls on the same side would let it; in float64 they
+    agree within 1e-5.
     """
 
-    final_logits = 1e-3
+    final_logits = 3e-3
     sides = {"a": "network_a", "b": "network_b"}
     turns = 4
 
