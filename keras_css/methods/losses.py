@@ -28,9 +28,11 @@ def cross_entropy(logits, labels):
         share = ops.cast(labels, logits.dtype)
         return -ops.sum(share * ops.log_softmax(logits, axis=1), axis=1)
     columns = logits.shape[1]
+    known = ops.logical_and(labels >= 0, labels < columns)
+    # PyTorch's one-hot form raises where a label is too large.
+    labels = ops.where(known, labels, -1)
     picked = ops.one_hot(labels, columns, axis=1, dtype=logits.dtype)
     loss = -ops.sum(picked * ops.log_softmax(logits, axis=1), axis=1)
-    known = ops.logical_and(labels >= 0, labels < columns)
     return ops.where(known, loss, float("nan"))
 
 
@@ -96,8 +98,8 @@ def label_distribution(labels, num_classes, dtype="float32"):
     """
     if len(labels.shape) == 2:
         return ops.cast(labels, dtype)
-    rows = ops.one_hot(labels, num_classes, dtype=dtype)
     known = ops.logical_and(labels >= 0, labels < num_classes)
+    rows = ops.one_hot(ops.where(known, labels, -1), num_classes, dtype=dtype)
     return ops.where(ops.expand_dims(known, 1), rows, float("nan"))
 
 
