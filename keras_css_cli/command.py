@@ -21,6 +21,7 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import one_line
 from keras_css_runtime.errors import shortened
 from keras_css_runtime.errors import unknown_name
+from keras_css_runtime.silence import quiet_tensorflow
 
 FLAGS = flags.FLAGS
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -131,7 +132,7 @@ def use_backend(name):
     Raises:
         UserError: If the backend is unknown or not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    quiet_tensorflow()
     set_up_tensorflow()
     set_up_jax()
     kind = "backend"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import signal
 import subprocess
 import time
@@ -114,7 +115,7 @@ def _start(cell, command, environment, lock):
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            pass_fds=(lock,),
+            pass_fds=(lock,) if os.name == "posix" else (),
         )
     return Training(cell, process, time.monotonic())
 

@@ -18,10 +18,13 @@ from keras_css.data.sizes import decide_sizes
 from keras_css.data.splits import part_images
 from keras_css.errors import UserError
 from keras_css.errors import one_line
+from keras_css_runtime.shapes import fits
 
 FEEDINGS = ("auto", "resident", "stream")
 ON_BAD_IMAGE = ("error", "skip")
 STATISTICS_IMAGES = 5000
+RANGES = (("crop_fraction", 0.1, 1), ("box_margin", 0, 10))
+CHOICES = {"on_bad_image": ON_BAD_IMAGE, "feeding": FEEDINGS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,34 @@ class DataRequest:
     feeding: str = "auto"
     first_classes: int | None = None
     per_class: int | None = None
+
+    # What stands before the name of a setting in messages.
+    sign = ""
+
+    def __post_init__(self):
+        for name, low, high in RANGES:
+            value = getattr(self, name)
+            if value is None and name == "crop_fraction":
+                continue
+            if not fits(value, float) or not low <= value <= high:
+                raise UserError(
+                    f"{self.sign}{name} must be a number from {low} to "
+                    f"{high}, received {value!r}."
+                )
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UserError(
+                    f"{self.sign}{name} must be {' or '.join(known)}, received "
+                    f"{getattr(self, name)!r}."
+                )
+        for name in ("validation_fraction", "test_fraction"):
+            value = getattr(self, name)
+            if not fits(value, float) or not 0 < value < 1:
+                raise UserError(
+                    f"{self.sign}{name} must lie between 0 and 1 (the best "
+                    "student is chosen on the one part and measured on the "
+                    f"other), received {value!r}."
+                )
 
 
 def load_dataset(dataset, data_dir=None, say=print, **options):

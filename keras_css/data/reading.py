@@ -13,6 +13,8 @@ from keras_css.errors import one_line
 # Of the machine's memory, that `auto` gives to images.
 RESIDENT_SHARE = 0.25
 RESIDENT_MOST = 4 * 2**30
+# What a machine has that does not say.
+SMALL_MEMORY = 8 * 2**30
 SECONDS_BETWEEN_SIGNS = 3
 
 
@@ -48,9 +50,17 @@ def is_resident(parts, feeding):
     """Says whether the images of all parts are kept, decoded."""
     if feeding != "auto":
         return feeding == "resident"
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     need = sum(int(np.prod(split.images.shape)) for split in parts.values())
-    return need <= min(RESIDENT_SHARE * memory, RESIDENT_MOST)
+    return need <= min(RESIDENT_SHARE * _memory(), RESIDENT_MOST)
+
+
+def _memory():
+    """Returns the machine's memory in bytes, a small one's if unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # Windows has no such function.
+    except AttributeError:
+        return SMALL_MEMORY
 
 
 def read_once(split, part, resident, say):

@@ -10,8 +10,6 @@ import typing
 
 from keras_css import backbones
 from keras_css.data.catalogue import get_entry
-from keras_css.data.load import FEEDINGS
-from keras_css.data.load import ON_BAD_IMAGE
 from keras_css.data.load import DataRequest
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
@@ -123,8 +121,12 @@ class RunConfig(DataRequest):
     augment_each_network: bool | None = None
     precision: str = "float32"
 
+    # Commands have a flag for each.
+    sign = "--"
+
     def __post_init__(self):
         self._check_types()
+        super().__post_init__()
         get_entry(self.dataset)
         _check_options(self.method, self.method_options)
         for key in NETWORKS:
@@ -173,8 +175,6 @@ class RunConfig(DataRequest):
             )
         for key, low, high in (
             ("random_resized_crop", 0, 1),
-            ("crop_fraction", 0.1, 1),
-            ("box_margin", 0, 10),
             ("color_jitter", 0, 1),
             ("rand_augment", 0, 10),
             ("pretrained_rate", 0, 1),
@@ -190,8 +190,6 @@ class RunConfig(DataRequest):
                     f"{value}."
                 )
         for key, known in (
-            ("on_bad_image", ON_BAD_IMAGE),
-            ("feeding", FEEDINGS),
             ("precision", PRECISIONS),
             ("freeze", FREEZE),
             ("optimizer", OPTIMIZERS),
@@ -214,13 +212,6 @@ class RunConfig(DataRequest):
                 "--lr_milestones belong to --schedule steps, received "
                 "--schedule cosine: leave them out."
             )
-        for key in ("validation_fraction", "test_fraction"):
-            if not 0 < getattr(self, key) < 1:
-                raise UserError(
-                    f"--{key} must lie between 0 and 1 (the best student is "
-                    "chosen on the one part and measured on the other), "
-                    f"received {getattr(self, key)}."
-                )
 
     def _check_types(self):
         """Raises `UserError` for what could not be compared with limits."""

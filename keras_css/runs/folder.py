@@ -130,7 +130,8 @@ def write_atomically(path, write):
     part = folder / path.name
     try:
         write(part)
-        with open(part, "rb") as file:
+        # Windows syncs only what may be written.
+        with open(part, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:

@@ -2,13 +2,16 @@
 
 import contextlib
 import datetime
-import fcntl
 import os
 import platform
+
+from filelock import lock_descriptor
 
 from keras_css.errors import UserError
 
 LOCK = ".lock"
+# Windows lets nobody else read the byte that is locked.
+LOCKED = b" "
 
 
 @contextlib.contextmanager
@@ -23,24 +26,23 @@ def locked(folder, what):
         what: What works there, such as `"training"`.
 
     Yields:
-        A file descriptor; a child that inherits it keeps the lock.
+        A file descriptor; where the system is no Windows, a child that
+        inherits it keeps the lock.
 
     Raises:
         UserError: If another process has the lock.
     """
-    with open(folder / LOCK, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
+    with open(folder / LOCK, "a+b", buffering=0) as file:
+        if not lock_descriptor(file.fileno(), blocking=False):
+            file.seek(len(LOCKED))
+            owner = file.read(200).decode("utf-8", "replace").strip()
             raise UserError(
                 f"One {what} at a time may work in '{folder}', but another "
-                "one, or what it began, is running ("
-                f"{file.read(200).strip() or 'unknown'}): "
+                f"one, or what it began, is running ({owner or 'unknown'}): "
                 "wait for it or end it."
-            ) from None
+            )
         now = datetime.datetime.now().isoformat(" ", "seconds")
+        owner = f"process {os.getpid()} on {platform.node()}, {now}\n"
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}, {now}\n")
-        file.flush()
+        file.write(LOCKED + owner.encode("utf-8", "replace"))
         yield file.fileno()

@@ -1,0 +1,27 @@
+"""A setting that means nothing is refused by what takes it."""
+
+import pytest
+
+from keras_css import UserError
+from keras_css.data import load_dataset
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("feeding", "never"),
+        ("on_bad_image", "ignore"),
+        ("crop_fraction", 5.0),
+        ("crop_fraction", 0),
+        ("box_margin", -3),
+        ("box_margin", float("nan")),
+        ("box_margin", None),
+        ("validation_fraction", 1.0),
+        ("test_fraction", "0.2"),
+    ],
+)
+def test_data_that_are_read_in_no_known_way(name, value):
+    with pytest.raises(UserError, match=f"^{name} must .*, received "):
+        load_dataset("digits", say=lambda line: None, **{name: value})

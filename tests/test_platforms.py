@@ -1,0 +1,77 @@
+"""Which systems the package can be installed on, and what may keep it off."""
+
+import ast
+import pathlib
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+pytestmark = pytest.mark.once
+ROOT = pathlib.Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PLATFORMS = {
+    "linux x86-64": {"sys_platform": "linux", "platform_machine": "x86_64"},
+    "linux aarch64": {"sys_platform": "linux", "platform_machine": "aarch64"},
+    "macOS arm64": {"sys_platform": "darwin", "platform_machine": "arm64"},
+    "Windows": {"sys_platform": "win32", "platform_machine": "AMD64"},
+}
+# Dependencies with native code of which some platform has no wheel (for any
+# glibc since 2.28); every other one had wheels for all four when `uv pip
+# compile --only-binary :all:` resolved them with their own dependencies.
+WHEELS = {"onnxruntime-gpu": {"linux x86-64", "Windows"}}
+# In the standard library of some systems only.
+NOT_EVERYWHERE = {
+    *("fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"),
+    *("msvcrt", "winreg"),
+}
+
+
+def requirements(platform):
+    """Returns dict from the names that a platform installs to requirements."""
+    texts = PROJECT["project"]["dependencies"]
+    found = [Requirement(text) for text in texts]
+    return {
+        canonicalize_name(one.name): one
+        for one in found
+        if one.marker is None or one.marker.evaluate(PLATFORMS[platform])
+    }
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_a_platform_installs_has_wheels_there(platform):
+    names = set(requirements(platform))
+    for name, places in WHEELS.items():
+        assert platform in places or name not in names
+    # Both are the module `onnxruntime`: one of them, wherever it is.
+    assert len(names & {"onnxruntime", "onnxruntime-gpu"}) == 1
+    assert {"keras", "tensorflow", "tf2onnx", "filelock"} <= names
+
+
+def test_pins_lie_within_the_bounds_of_every_platform():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = {}
+    for line in lines:
+        if line and not line.startswith("#"):
+            name, _, version = line.partition("==")
+            pins[canonicalize_name(name)] = version
+    for platform in PLATFORMS:
+        for name, requirement in requirements(platform).items():
+            assert requirement.specifier.contains(pins[name]), name
+
+
+def test_no_module_of_ours_imports_what_only_some_systems_have():
+    found = {}
+    for package in ("keras_css", "keras_css_cli", "keras_css_runtime"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                names = []
+                if isinstance(node, ast.Import):
+                    names = [name.name for name in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    names = [node.module or ""]
+                wrong = {n.partition(".")[0] for n in names} & NOT_EVERYWHERE
+                if wrong:
+                    found[str(path.relative_to(ROOT))] = wrong
+    assert not found
