@@ -3,6 +3,7 @@
 import pytest
 
 from keras_css import UserError
+from keras_css.data import augmentation
 from keras_css.data import load_dataset
 
 pytestmark = pytest.mark.once
@@ -25,3 +26,20 @@ pytestmark = pytest.mark.once
 def test_data_that_are_read_in_no_known_way(name, value):
     with pytest.raises(UserError, match=f"^{name} must .*, received "):
         load_dataset("digits", say=lambda line: None, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ColorJitter", {"contrast": -1}),
+        ("ColorJitter", {"hue": 3}),
+        ("Cutout", {"size": -4}),
+        ("PadAndCrop", {"padding": -1}),
+        ("RandAugment", {"magnitude": 11}),
+        ("RandomResizedCrop", {"size": (8, 8), "least_area": 5}),
+        ("RandomResizedCrop", {"size": (8, 8), "aspect": 0}),
+    ],
+)
+def test_changes_of_an_image_that_mean_nothing(name, settings):
+    with pytest.raises(UserError, match=f" of {name} must be a number from"):
+        getattr(augmentation, name)(**settings)
