@@ -44,6 +44,16 @@ class WarmupMultiStep(keras.optimizers.schedules.LearningRateSchedule):
                 "steps_per_epoch must be at least 1. "
                 f"Received: steps_per_epoch={steps_per_epoch}"
             )
+        for name, value in (
+            ("learning_rate", learning_rate),
+            ("warmup_epochs", warmup_epochs),
+            ("factor", factor),
+        ):
+            if not 0 <= value < float("inf"):
+                raise UserError(
+                    f"{name} must be a number of at least 0, received "
+                    f"{value!r}."
+                )
         if list(milestones) != sorted(milestones):
             raise UserError(
                 f"milestones must ascend. Received: milestones={milestones}"

@@ -3,7 +3,10 @@
 import pytest
 
 from keras_css import UserError
+from keras_css.data import augmentation
 from keras_css.data import load_dataset
+from keras_css.runs.config import RunConfig
+from keras_css.training import WarmupMultiStep
 
 pytestmark = pytest.mark.once
 
@@ -25,3 +28,35 @@ pytestmark = pytest.mark.once
 def test_data_that_are_read_in_no_known_way(name, value):
     with pytest.raises(UserError, match=f"^{name} must .*, received "):
         load_dataset("digits", say=lambda line: None, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ColorJitter", {"contrast": -1}),
+        ("ColorJitter", {"hue": 3}),
+        ("Cutout", {"size": -4}),
+        ("PadAndCrop", {"padding": -1}),
+        ("RandAugment", {"magnitude": 11}),
+        ("RandomResizedCrop", {"size": (8, 8), "least_area": 5}),
+        ("RandomResizedCrop", {"size": (8, 8), "aspect": 0}),
+    ],
+)
+def test_changes_of_an_image_that_mean_nothing(name, settings):
+    with pytest.raises(UserError, match=f" of {name} must be a number from"):
+        getattr(augmentation, name)(**settings)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "warmup_epochs", "factor"])
+def test_a_rate_that_means_nothing(name):
+    with pytest.raises(UserError, match=f"^{name} must be a number"):
+        WarmupMultiStep(
+            **{"learning_rate": 0.1, "steps_per_epoch": 9, name: -1.0}
+        )
+
+
+def test_a_command_names_the_flag():
+    with pytest.raises(UserError, match=r"^--feeding must be auto or"):
+        RunConfig(feeding="never")
+    with pytest.raises(UserError, match=r"^--box_margin must be a number"):
+        RunConfig(box_margin=-3.0)

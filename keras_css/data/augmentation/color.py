@@ -30,6 +30,10 @@ class ColorJitter(Transform):
     hue: float = 0.0
 
     num_draws = 4
+    ranges = {
+        **dict.fromkeys(("brightness", "contrast", "saturation"), (0, 1)),
+        "hue": (0, 0.5),
+    }
 
     def __call__(self, images, draws):
         spread = 2 * draws - 1

@@ -55,6 +55,7 @@ class PadAndCrop(PixelPick):
     size: tuple | None = None
 
     num_draws = 2
+    ranges = {"padding": (0, 2**31 - 1)}
 
     @property
     def leaves_image(self):
@@ -170,6 +171,7 @@ class RandomResizedCrop(Transform):
     aspect: float = 4 / 3
 
     num_draws = 4
+    ranges = {"least_area": (0, 1), "aspect": (1, 100)}
 
     def __call__(self, images, draws):
         height, width = images.shape[1:3]

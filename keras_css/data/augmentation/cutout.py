@@ -23,6 +23,7 @@ class Cutout(Transform):
     size: int
 
     num_draws = 2
+    ranges = {"size": (0, 2**31 - 1)}
 
     def __call__(self, images, draws):
         height, width = images.shape[1:3]

@@ -35,6 +35,8 @@ class RandAugment(Transform):
     count: int = 2
     magnitude: float = 9.0
 
+    ranges = {"count": (0, 100), "magnitude": (0, MOST_MAGNITUDE)}
+
     @property
     def num_draws(self):
         return 2 * self.count

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+from keras_css.errors import UserError
+from keras_css_runtime.shapes import fits
+
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
@@ -10,6 +13,18 @@ class Transform:
     A subclass is a frozen dataclass of its settings, registered with
     `keras.saving.register_keras_serializable(package="keras_css")`.
     """
+
+    # Dict from the name of a setting to its lowest and highest value.
+    ranges = {}
+
+    def __post_init__(self):
+        for name, (low, high) in self.ranges.items():
+            value = getattr(self, name)
+            if not fits(value, float) or not low <= value <= high:
+                raise UserError(
+                    f"{name} of {type(self).__name__} must be a number from "
+                    f"{low} to {high}, received {value!r}."
+                )
 
     @property
     def num_draws(self):
