@@ -124,7 +124,7 @@ def run():
 
 def _settings():
     """Returns the flags as settings of `RunConfig`."""
-    from keras_css.runs.config import parse_method_options
+    from keras_css.runs.method_options import parse_method_options
 
     recipe = recipe_flags.recipe()
     method = recipe.get("method", FLAGS.method)

@@ -5,6 +5,7 @@ import numpy as np
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.onnx_file import OnnxFile
 from keras_css_runtime.pictures import to_array
+from keras_css_runtime.settings import COUNT
 from keras_css_runtime.softmax import are_probabilities
 from keras_css_runtime.softmax import softmax
 
@@ -44,6 +45,7 @@ class OnnxClassifier:
     """
 
     def __init__(self, path, provider="cpu", batch_size=32, threads=None):
+        COUNT.check("batch_size", batch_size)
         self.file = OnnxFile(path, provider, threads)
         self.metadata = self.file.metadata()
         self.class_names = self.metadata["class_names"]

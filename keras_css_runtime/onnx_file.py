@@ -10,6 +10,8 @@ import onnxruntime as ort
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
 from keras_css_runtime.errors import refuse_url
+from keras_css_runtime.settings import MOST
+from keras_css_runtime.settings import Number
 from keras_css_runtime.text import composed
 
 PROVIDERS = {
@@ -21,6 +23,7 @@ INPUTS = ("uint8", "float_nhwc", "float_nchw")
 OUTPUTS = ("logits", "probabilities")
 SILENT = 4
 MOST_NUMBERS = 10**8
+THREADS = Number(1, MOST, whole=True, optional=True)
 
 
 class OnnxFile:
@@ -183,6 +186,7 @@ def open_session(path, provider="cpu", threads=None):
             f"The provider must be one of {', '.join(PROVIDERS)}, received "
             f"'{provider}'."
         )
+    THREADS.check("threads", threads)
     if not pathlib.Path(path).is_file():
         refuse_url(path, "an ONNX file")
         raise UserError(f"'{path}' must be an ONNX file, but there is none.")

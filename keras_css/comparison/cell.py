@@ -13,10 +13,10 @@ from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import NETWORKS
 from keras_css.runs.config import OF_ONE_METHOD
 from keras_css.runs.config import RunConfig
-from keras_css.runs.config import has_option
-from keras_css.runs.config import parse_method_options
 from keras_css.runs.config import parse_settings
 from keras_css.runs.folder import RunFolder
+from keras_css.runs.method_options import has_option
+from keras_css.runs.method_options import parse_method_options
 from keras_css.training import OnlineDistiller
 from keras_css_runtime.shapes import CELL
 from keras_css_runtime.shapes import fits

@@ -10,10 +10,21 @@ from keras_css.data.pictures import worker_count
 from keras_css.data.resident import ResidentImages
 from keras_css.data.shared import SharedBatches
 from keras_css.errors import UserError
+from keras_css_runtime.settings import ANY_COUNT
+from keras_css_runtime.settings import COUNT
+from keras_css_runtime.settings import Flag
+from keras_css_runtime.settings import check_settings
 
 # Keeps the random numbers of images apart from those of the order.
 DRAWS = 0xD4A3
 READ_AHEAD_BYTES = 2**28
+RULES = {
+    "batch_size": COUNT,
+    "at_most": COUNT,
+    "seed": ANY_COUNT,
+    "num_draws": ANY_COUNT,
+    "resident": Flag(),
+}
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -40,6 +51,15 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __init__(self, split, batch_size, seed, num_draws=0, resident=False):
         super().__init__()
+        check_settings(
+            RULES,
+            {
+                "batch_size": batch_size,
+                "seed": seed,
+                "num_draws": num_draws,
+                "resident": resident,
+            },
+        )
         self.split = split
         self.batch_size = min(batch_size, len(split))
         self.seed = seed
@@ -137,6 +157,7 @@ class EvaluationBatches(keras.utils.PyDataset):
 
     def __init__(self, split, at_most=128):
         super().__init__()
+        check_settings(RULES, {"at_most": at_most})
         self.split = split
         self.batch_size = even_batch_size(len(split), at_most)
         streamed = isinstance(split.images, Pictures)

@@ -14,17 +14,23 @@ from keras_css.data.reading import in_shape
 from keras_css.data.reading import is_resident
 from keras_css.data.reading import judge
 from keras_css.data.reading import read_once
+from keras_css.data.sizes import LARGEST
 from keras_css.data.sizes import decide_sizes
 from keras_css.data.splits import part_images
 from keras_css.errors import UserError
 from keras_css.errors import one_line
-from keras_css_runtime.shapes import fits
+from keras_css_runtime.settings import ANY_COUNT
+from keras_css_runtime.settings import MOST
+from keras_css_runtime.settings import Choice
+from keras_css_runtime.settings import Flag
+from keras_css_runtime.settings import Number
+from keras_css_runtime.settings import Sides
+from keras_css_runtime.settings import check_settings
 
 FEEDINGS = ("auto", "resident", "stream")
 ON_BAD_IMAGE = ("error", "skip")
 STATISTICS_IMAGES = 5000
-RANGES = (("crop_fraction", 0.1, 1), ("box_margin", 0, 10))
-CHOICES = {"on_bad_image": ON_BAD_IMAGE, "feeding": FEEDINGS}
+PART = Number(0, 1, above=True, below=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,26 +75,24 @@ class DataRequest:
 
     # What stands before the name of a setting in messages.
     sign = ""
+    rules = {
+        "download": Flag(),
+        "image_size": Sides(most=LARGEST, optional=True),
+        "crop_fraction": Number(0.1, 1, optional=True),
+        "crop_to_box": Flag(),
+        "box_margin": Number(0, 10),
+        "on_bad_image": Choice(ON_BAD_IMAGE),
+        "seed": ANY_COUNT,
+        "feeding": Choice(FEEDINGS),
+        "first_classes": Number(2, MOST, whole=True, optional=True),
+        "per_class": Number(1, MOST, whole=True, optional=True),
+    }
 
     def __post_init__(self):
-        for name, low, high in RANGES:
-            value = getattr(self, name)
-            if value is None and name == "crop_fraction":
-                continue
-            if not fits(value, float) or not low <= value <= high:
-                raise UserError(
-                    f"{self.sign}{name} must be a number from {low} to "
-                    f"{high}, received {value!r}."
-                )
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise UserError(
-                    f"{self.sign}{name} must be {' or '.join(known)}, received "
-                    f"{getattr(self, name)!r}."
-                )
+        check_settings(self.rules, vars(self), self.sign)
         for name in ("validation_fraction", "test_fraction"):
             value = getattr(self, name)
-            if not fits(value, float) or not 0 < value < 1:
+            if not PART.takes(value):
                 raise UserError(
                     f"{self.sign}{name} must lie between 0 and 1 (the best "
                     "student is chosen on the one part and measured on the "

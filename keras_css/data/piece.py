@@ -17,22 +17,17 @@ def piece_of(found, first_classes, per_class):
 
     Args:
         found: A `Found`.
-        first_classes: How many classes to take, None for all.
+        first_classes: How many classes to take, 2 or more; None for all.
         per_class: Most training images of each class, None for all.
 
     Raises:
-        UserError: If a number is out of range.
+        UserError: If there are fewer classes.
     """
     names = found.class_names
-    if first_classes is not None and not 2 <= first_classes <= len(names):
+    if first_classes is not None and first_classes > len(names):
         raise UserError(
             "--first_classes must be a whole number from 2 to the "
             f"{len(names)} classes of {found.where}, received {first_classes}."
-        )
-    if per_class is not None and per_class < 1:
-        raise UserError(
-            "--per_class must be a whole number of at least 1, received "
-            f"{per_class}."
         )
     count = first_classes or len(names)
     parts = {

@@ -16,6 +16,7 @@ from keras_css.students.preprocessing import without_preprocessing
 from keras_css_runtime.onnx_file import INPUTS
 from keras_css_runtime.onnx_file import OUTPUTS
 from keras_css_runtime.onnx_file import OnnxFile
+from keras_css_runtime.settings import Number
 
 MOST_IN_A_BATCH = 65536
 
@@ -49,13 +50,14 @@ class ExportOptions:
         ):
             if value not in known:
                 raise unknown_name(kind, value, known)
-        if not -1 <= self.max_accuracy_drop <= 1:
+        if not Number(-1, 1).takes(self.max_accuracy_drop):
             raise UserError(
                 "max_accuracy_drop must be a fraction of 1, received "
                 f"{self.max_accuracy_drop}."
             )
         size = self.batch_size
-        if size is not None and not 1 <= size <= MOST_IN_A_BATCH:
+        most = Number(1, MOST_IN_A_BATCH, whole=True)
+        if size is not None and not most.takes(size):
             raise UserError(
                 f"The batch size must lie in [1, {MOST_IN_A_BATCH}], received "
                 f"{size}: leave it out for any batch size."

@@ -4,7 +4,6 @@ import keras
 
 from keras_css.copies import own_config
 from keras_css.copies import take_weights
-from keras_css.errors import UserError
 from keras_css.networks import MultiBranchNetwork
 
 
@@ -48,12 +47,6 @@ class AveragedCopies:
                 if weight.trainable:
                     d = keras.ops.cast(decay, average.dtype)
                     average.assign(d * average + (1.0 - d) * weight)
-
-
-def check_decay(name, decay):
-    """Raises `UserError` unless the decay of an average lies in [0, 1)."""
-    if not 0 <= decay < 1:
-        raise UserError(f"{name} must lie in [0, 1). Received: {decay}")
 
 
 def average_name(name, count):

@@ -16,6 +16,7 @@ from keras_css.methods.losses import plain_cross_entropy
 from keras_css.supervision import aggregate
 from keras_css.supervision import branch_labels
 from keras_css.supervision import member_logits
+from keras_css_runtime.settings import Flag
 
 VARIANTS = ("released", "detached", "main_branch")
 # What a run takes that does not say: of the three the one that was best.
@@ -60,6 +61,8 @@ class CSS(Distillation):
     """
 
     minimum_networks = 2
+
+    rules = {"utility_scores": Flag()}
 
     def __init__(
         self,

@@ -1,7 +1,5 @@
 """What methods that distil at a temperature have in common."""
 
-import math
-
 from keras import ops
 
 from keras_css.errors import UserError
@@ -11,6 +9,8 @@ from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import ramp_up
 from keras_css.methods.method import Method
 from keras_css.supervision import branch_labels
+from keras_css_runtime.settings import NOT_NEGATIVE
+from keras_css_runtime.settings import POSITIVE
 
 # A cohort of one network whose plain branches are the peers.
 PLAIN_BRANCHES = {
@@ -33,18 +33,10 @@ class Distillation(Method):
         UserError: If an argument is out of range.
     """
 
+    rules = {"temperature": POSITIVE, "ramp_up_epochs": NOT_NEGATIVE}
+
     def __init__(self, temperature=3.0, ramp_up_epochs=0, **kwargs):
         super().__init__(**kwargs)
-        if not 0 < temperature < math.inf:
-            raise UserError(
-                "temperature must be positive. "
-                f"Received: temperature={temperature}"
-            )
-        if not 0 <= ramp_up_epochs < math.inf:
-            raise UserError(
-                "ramp_up_epochs must be at least 0. "
-                f"Received: ramp_up_epochs={ramp_up_epochs}"
-            )
         self.temperature = temperature
         self.ramp_up_epochs = ramp_up_epochs
 

@@ -4,8 +4,6 @@ Hierarchical Self-supervised Augmented Knowledge Distillation (Yang et al.
 2021, arXiv 2107.13715; online form: arXiv 2109.03075).
 """
 
-import math
-
 import keras
 from keras import ops
 
@@ -17,6 +15,7 @@ from keras_css.methods.losses import cross_entropy
 from keras_css.networks.head import LinearHead
 from keras_css.supervision import branch_labels
 from keras_css.supervision.transformations.rotation import turned
+from keras_css_runtime.settings import NOT_NEGATIVE
 
 ROTATIONS = 4
 
@@ -56,6 +55,8 @@ class HSSAKD(Distillation):
         UserError: If an argument is out of range.
     """
 
+    rules = {"aggregate_weight": NOT_NEGATIVE}
+
     def __init__(
         self,
         temperature=3.0,
@@ -64,11 +65,6 @@ class HSSAKD(Distillation):
         **kwargs,
     ):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
-        if not 0 <= aggregate_weight < math.inf:
-            raise UserError(
-                "aggregate_weight must be at least 0. "
-                f"Received: aggregate_weight={aggregate_weight}"
-            )
         self.aggregate_weight = aggregate_weight
         self.auxiliaries = []
 

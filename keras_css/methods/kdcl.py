@@ -19,6 +19,7 @@ from keras_css.methods.kdcl_targets import minimum_logits
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.supervision import branch_labels
+from keras_css_runtime.settings import NOT_NEGATIVE
 
 TARGETS = ("naive", "linear", "min_logit", "general")
 
@@ -49,6 +50,8 @@ class KDCL(Distillation):
 
     minimum_networks = 2
     augment_each_view = True
+
+    rules = {"weight": NOT_NEGATIVE}
 
     def __init__(
         self,

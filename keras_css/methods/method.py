@@ -5,6 +5,7 @@ import keras
 from keras_css.errors import UserError
 from keras_css.supervision import aggregate
 from keras_css.supervision import member_logits
+from keras_css_runtime.settings import check_arguments
 
 
 class Method(keras.layers.Layer):
@@ -26,6 +27,9 @@ class Method(keras.layers.Layer):
             `MultiBranchNetwork`.
         augment_each_view: Whether each view of an image has random changes of
             its own unless the user says otherwise.
+        rules: Dict from an argument's name to its
+            `keras_css_runtime.settings.Rule`. A subclass names its own; those
+            of its base hold, too.
         num_classes: C, known once the method has met its networks.
         term_names: Names of the loss terms, known once the method is built.
         student_names: Names of the students, likewise, in their order.
@@ -39,6 +43,11 @@ class Method(keras.layers.Layer):
         "joint_labels": False,
     }
     augment_each_view = False
+    rules = {}
+
+    def __new__(cls, *args, **kwargs):
+        check_arguments(cls, args, kwargs)
+        return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})

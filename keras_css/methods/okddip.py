@@ -16,6 +16,8 @@ from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
+from keras_css_runtime.settings import FRACTION
+from keras_css_runtime.settings import Flag
 
 # Features are D wide, queries and keys D / 8.
 REDUCTION = 8
@@ -47,6 +49,8 @@ class OKDDip(RampedDistillation):
 
     cohort_size = 1
     network_defaults = {**PLAIN_BRANCHES, "num_branches": 4}
+
+    rules = {"detach": Flag(), "target_epsilon": FRACTION}
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
+from keras_css_runtime.settings import FRACTION
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -37,6 +38,8 @@ class ONE(RampedDistillation):
 
     cohort_size = 1
     network_defaults = PLAIN_BRANCHES
+
+    rules = {"target_epsilon": FRACTION}
 
     def __init__(
         self, temperature=3.0, ramp_up_epochs=80, target_epsilon=0.0, **kwargs

@@ -8,12 +8,12 @@ import keras
 from keras import ops
 
 from keras_css.methods.averaging import AveragedCopies
-from keras_css.methods.averaging import check_decay
 from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
+from keras_css_runtime.settings import FRACTION
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -41,11 +41,12 @@ class PCL(RampedDistillation):
     network_defaults = PLAIN_BRANCHES
     augment_each_view = True
 
+    rules = {"decay": FRACTION}
+
     def __init__(
         self, temperature=3.0, ramp_up_epochs=80, decay=0.999, **kwargs
     ):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
-        check_decay("decay", decay)
         self.decay = decay
         self.copies = None
         self.fusers = []

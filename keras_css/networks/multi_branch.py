@@ -15,6 +15,7 @@ from keras_css.networks.preprocessing import check_preprocessing
 from keras_css.networks.preprocessing import preprocessed_shape
 from keras_css.precision import default_precision
 from keras_css.supervision import transformations
+from keras_css_runtime.settings import Flag
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -87,6 +88,8 @@ class MultiBranchNetwork(keras.Model):
         super().__init__(autocast=False, **kwargs)
         num_classes = _whole_number("num_classes", num_classes, least=2)
         num_branches = _whole_number("num_branches", num_branches, least=1)
+        Flag().check("joint_labels", joint_labels)
+        Flag().check("main_branch", main_branch)
         check_preprocessing(preprocessing)
         self.backbone = backbones.get(backbone)
         check_readable("A network's backbone", self.backbone, REGISTER)
@@ -272,9 +275,9 @@ def _whole_number(name, value, least):
     try:
         number = int(operator.index(value))
     except TypeError:
-        raise UserError(
-            f"{name} must be an integer. Received: {value!r}"
-        ) from None
+        number = None
+    if number is None or isinstance(value, bool):
+        raise UserError(f"{name} must be an integer. Received: {value!r}")
     if number < least:
         raise UserError(f"{name} must be at least {least}. Received: {value}")
     return number

@@ -1,9 +1,7 @@
 """Everything that decides a run, checked where it enters."""
 
-import ast
 import dataclasses
 import functools
-import inspect
 import math
 import types
 import typing
@@ -15,15 +13,24 @@ from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.precision import PRECISIONS
+from keras_css.runs.method_options import check_options
+from keras_css.runs.method_options import literal
 from keras_css.runs.optimizer import OPTIMIZERS
 from keras_css.runs.optimizer import SCHEDULES
 from keras_css.supervision import TRANSFORMATIONS
+from keras_css_runtime.settings import FRACTION
+from keras_css_runtime.settings import MOST
+from keras_css_runtime.settings import NOT_NEGATIVE
+from keras_css_runtime.settings import Choice
+from keras_css_runtime.settings import Number
 from keras_css_runtime.shapes import fits
 
 NETWORKS = ("network_a", "network_b", "network_c", "network_d")
 WEIGHTS = ("weights_a", "weights_b", "weights_c", "weights_d")
 # Each is built before a step is made: thousands would take hours.
 MOST_BRANCHES = 64
+SOME = Number(1, MOST, whole=True, optional=True)
+ANY = Number(0, MOST, whole=True, optional=True)
 FREEZE = ("none", "trunk", "batch_norm")
 
 
@@ -123,36 +130,38 @@ class RunConfig(DataRequest):
 
     # Commands have a flag for each.
     sign = "--"
+    rules = {
+        **DataRequest.rules,
+        **dict.fromkeys(("branches", "epochs", "steps", "batch_size"), SOME),
+        **dict.fromkeys(("warmup_epochs", "crop_padding", "cutout"), ANY),
+        "freeze": Choice(FREEZE),
+        "pretrained_rate": Number(0, 1),
+        "optimizer": Choice(OPTIMIZERS),
+        "learning_rate": Number(0, 1e6, above=True, below=True, optional=True),
+        "momentum": FRACTION,
+        "weight_decay": NOT_NEGATIVE,
+        "schedule": Choice(SCHEDULES),
+        "random_resized_crop": Number(0, 1, optional=True),
+        "color_jitter": Number(0, 1),
+        "rand_augment": Number(0, 10),
+        "mixup": Number(0, 100),
+        "cutmix": Number(0, 100),
+        "mix_probability": Number(0.001, 1),
+        "label_smoothing": Number(0, 0.999),
+        "precision": Choice(PRECISIONS),
+    }
 
     def __post_init__(self):
         self._check_types()
         super().__post_init__()
         get_entry(self.dataset)
-        _check_options(self.method, self.method_options)
+        check_options(self.method, self.method_options)
         for key in NETWORKS:
             name = getattr(self, key)
             if name is not None and (key == "network_a" or name != "none"):
                 backbones.BACKBONES.get(name)
         if self.transformation is not None:
             TRANSFORMATIONS.get(self.transformation)
-        for key, low in (
-            ("branches", 1),
-            ("epochs", 1),
-            ("steps", 1),
-            ("batch_size", 1),
-            ("warmup_epochs", 0),
-            ("crop_padding", 0),
-            ("cutout", 0),
-            ("first_classes", 2),
-            ("per_class", 1),
-            ("seed", 0),
-        ):
-            value = getattr(self, key)
-            if value is not None and not low <= value < 2**31 - 1:
-                raise UserError(
-                    f"--{key} must be a whole number from {low} to below "
-                    f"{2**31 - 1}, received {value}."
-                )
         if self.epochs is not None and self.steps is not None:
             raise UserError(
                 f"--steps {self.steps} stands instead of --epochs, received "
@@ -163,43 +172,6 @@ class RunConfig(DataRequest):
                 f"--branches must be at most {MOST_BRANCHES}, received "
                 f"{self.branches}."
             )
-        if self.learning_rate is not None and not 0 < self.learning_rate < 1e6:
-            raise UserError(
-                "--learning_rate must be a positive number below 1e6, "
-                f"received {self.learning_rate}."
-            )
-        if not 0 <= self.weight_decay < float("inf"):
-            raise UserError(
-                "--weight_decay must be a number of at least 0, received "
-                f"{self.weight_decay}."
-            )
-        for key, low, high in (
-            ("random_resized_crop", 0, 1),
-            ("color_jitter", 0, 1),
-            ("rand_augment", 0, 10),
-            ("pretrained_rate", 0, 1),
-            ("mixup", 0, 100),
-            ("cutmix", 0, 100),
-            ("mix_probability", 0.001, 1),
-            ("label_smoothing", 0, 0.999),
-        ):
-            value = getattr(self, key)
-            if value is not None and not low <= value <= high:
-                raise UserError(
-                    f"--{key} must be a number from {low} to {high}, received "
-                    f"{value}."
-                )
-        for key, known in (
-            ("precision", PRECISIONS),
-            ("freeze", FREEZE),
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-        ):
-            if getattr(self, key) not in known:
-                raise UserError(
-                    f"--{key} must be {' or '.join(known)}, received "
-                    f"'{getattr(self, key)}'."
-                )
         if self.optimizer != "sgd" and (
             self.nesterov or self.pretrained_rate != 1
         ):
@@ -396,64 +368,6 @@ WORDS = {
 }
 
 
-def _check_options(method, options):
-    """Raises `UserError` unless options are such of the method."""
-    known = _options_of(method)
-    for name, value in options.items():
-        if name not in known:
-            raise unknown_name(f"option of method {method}", name, known)
-        kind = type(known[name])
-        if known[name] is not None and not fits(value, kind):
-            raise UserError(
-                f"Option {name} must be a {kind.__name__} such as "
-                f"{known[name]}, received {value!r}."
-            )
-
-
-def _options_of(method):
-    """Returns a dict from the method's options to their defaults."""
-    parameters = inspect.signature(METHODS.get(method)).parameters
-    return {
-        name: parameter.default
-        for name, parameter in parameters.items()
-        if parameter.default is not inspect.Parameter.empty
-    }
-
-
-def has_option(method, name):
-    """Returns whether a method has an argument of this name."""
-    return name in _options_of(method)
-
-
-def parse_method_options(method, assignments):
-    """Returns the method's arguments from `name=value` texts.
-
-    Args:
-        method: A name of `METHODS`.
-        assignments: List of texts such as `"variant=detached"`.
-
-    Returns:
-        Dict of values of the type of the argument's default.
-
-    Raises:
-        UserError: If a name is no argument of the method, or a value is of
-            another type.
-    """
-    known = _options_of(method)
-    options = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise UserError(
-                "An option of a method must have the form name=value, received "
-                f"'{assignment}'."
-            )
-        if name not in known:
-            raise unknown_name(f"option of method {method}", name, known)
-        options[name] = _typed(name, text, known[name])
-    return options
-
-
 def parse_settings(assignments):
     """Returns settings of `RunConfig` from `name=value` texts.
 
@@ -471,7 +385,7 @@ def parse_settings(assignments):
             raise unknown_name("setting", name, OF_ONE_METHOD)
         kinds = _kinds()[name]
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
-        value = text if str in kinds else _literal(text)
+        value = text if str in kinds else literal(text)
         if float in kinds and type(value) is int:
             value = float(value)
         if value is None or not fits(value, kinds):
@@ -480,27 +394,3 @@ def parse_settings(assignments):
             )
         settings[name] = value
     return settings
-
-
-def _literal(text):
-    """Returns the value of a Python literal, None for anything else."""
-    try:
-        return ast.literal_eval(text)
-    # What is no literal, or one that is nested or long beyond reason.
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-
-
-def _typed(name, text, default):
-    if isinstance(default, str):
-        return text
-    value = _literal(text)
-    number = isinstance(default, float) and isinstance(value, int)
-    if number and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(default):
-        raise UserError(
-            f"Option {name} must be a {type(default).__name__} such as "
-            f"{default}, received '{text}'."
-        )
-    return value

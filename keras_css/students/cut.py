@@ -18,6 +18,7 @@ from keras_css.students.preprocessing import NAME
 from keras_css.students.preprocessing import share_preprocessing
 from keras_css.supervision import aggregate
 from keras_css.supervision import member_logits
+from keras_css_runtime.settings import Sides
 
 # A structural slip changes logits by far more; convolutions on a GPU that
 # rounds to TensorFloat-32 change them by less.
@@ -181,6 +182,7 @@ def _forget_initializers(student):
 
 
 def _image_shape(network, image_shape):
+    Sides(3, optional=True).check("image_shape", image_shape)
     shape = tuple(image_shape or network.image_shape or (None,))
     if None in shape:
         raise UserError(

@@ -7,12 +7,13 @@ import keras
 
 from keras_css import methods
 from keras_css.configs import serialized_together
-from keras_css.errors import UserError
 from keras_css.evaluation.students import students_of
 from keras_css.precision import scaling_loss
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.callbacks import ValidationGuard
+from keras_css.training.cohort_checks import check_changes
+from keras_css.training.cohort_checks import check_networks
 from keras_css.training.data_checks import check_batch_source
 from keras_css.training.data_checks import first_of
 from keras_css.training.monitors import direct
@@ -27,6 +28,9 @@ from keras_css.training.train_step import TrainStep
 from keras_css.training.train_step import processes
 from keras_css.training.validated import Validated
 from keras_css.training.views import TrainingViews
+from keras_css_runtime.settings import COUNT
+from keras_css_runtime.settings import FRACTION
+from keras_css_runtime.settings import Flag
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -60,7 +64,8 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         training batch is mixed, also `"share"`, that of an image's own label.
 
     Raises:
-        UserError: If the cohort does not suit the method.
+        UserError: If the cohort does not suit the method, or an argument is
+            out of range.
 
     Example:
 
@@ -85,22 +90,10 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
     ):
         # Draws of augmentation must not be rounded to half precision.
         super().__init__(autocast=False, **kwargs)
-        networks = list(networks)
-        if len({id(network) for network in networks}) != len(networks):
-            raise UserError(
-                "A cohort needs different networks, received one of them "
-                "twice: make a second one."
-            )
-        if not 1 <= len(networks) <= len(string.ascii_lowercase):
-            raise UserError(
-                "A cohort has 1 to 26 networks. "
-                f"Received: {len(networks)} networks"
-            )
-        if not 0 <= label_smoothing < 1:
-            raise UserError(
-                "label_smoothing must lie in [0, 1). "
-                f"Received: label_smoothing={label_smoothing}"
-            )
+        networks = check_networks(networks)
+        FRACTION.check("label_smoothing", label_smoothing)
+        Flag(optional=True).check("augment_each_network", augment_each_network)
+        check_changes(augmentation, mixing)
         self.label_smoothing = label_smoothing
         self.networks = networks
         self.method = methods.get(method)
@@ -203,11 +196,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         Raises:
             UserError: If `steps_per_execution` is out of range.
         """
-        if steps_per_execution < 1:
-            raise UserError(
-                "steps_per_execution must be at least 1. "
-                f"Received: steps_per_execution={steps_per_execution}"
-            )
+        COUNT.check("steps_per_execution", steps_per_execution)
         if optimizer is None:
             optimizer = SGD(0.1, momentum=0.9, weight_decay=5e-4)
         policies = {network.dtype_policy.name for network in self.networks}

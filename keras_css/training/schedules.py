@@ -6,6 +6,19 @@ import keras
 from keras import ops
 
 from keras_css.errors import UserError
+from keras_css_runtime.settings import COUNT
+from keras_css_runtime.settings import NOT_NEGATIVE
+from keras_css_runtime.settings import Flag
+from keras_css_runtime.settings import check_settings
+
+RULES = {
+    "learning_rate": NOT_NEGATIVE,
+    "steps_per_epoch": COUNT,
+    "epochs": COUNT,
+    "warmup_epochs": NOT_NEGATIVE,
+    "factor": NOT_NEGATIVE,
+    "smooth_warmup": Flag(),
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -39,21 +52,18 @@ class WarmupMultiStep(keras.optimizers.schedules.LearningRateSchedule):
         factor=0.1,
         smooth_warmup=False,
     ):
-        if steps_per_epoch < 1:
-            raise UserError(
-                "steps_per_epoch must be at least 1. "
-                f"Received: steps_per_epoch={steps_per_epoch}"
-            )
-        for name, value in (
-            ("learning_rate", learning_rate),
-            ("warmup_epochs", warmup_epochs),
-            ("factor", factor),
-        ):
-            if not 0 <= value < float("inf"):
-                raise UserError(
-                    f"{name} must be a number of at least 0, received "
-                    f"{value!r}."
-                )
+        check_settings(
+            RULES,
+            {
+                "learning_rate": learning_rate,
+                "steps_per_epoch": steps_per_epoch,
+                "warmup_epochs": warmup_epochs,
+                "factor": factor,
+                "smooth_warmup": smooth_warmup,
+            },
+        )
+        for milestone in milestones:
+            COUNT.check("Each of milestones", milestone)
         if list(milestones) != sorted(milestones):
             raise UserError(
                 f"milestones must ascend. Received: milestones={milestones}"
@@ -110,12 +120,16 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, learning_rate, steps_per_epoch, epochs, warmup_epochs=5):
-        if steps_per_epoch < 1:
-            raise UserError(
-                "steps_per_epoch must be at least 1. "
-                f"Received: steps_per_epoch={steps_per_epoch}"
-            )
-        if not 0 <= warmup_epochs < epochs:
+        check_settings(
+            RULES,
+            {
+                "learning_rate": learning_rate,
+                "steps_per_epoch": steps_per_epoch,
+                "epochs": epochs,
+                "warmup_epochs": warmup_epochs,
+            },
+        )
+        if warmup_epochs >= epochs:
             raise UserError(
                 "warmup_epochs must be fewer than epochs. Received: "
                 f"warmup_epochs={warmup_epochs}, epochs={epochs}"

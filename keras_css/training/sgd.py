@@ -4,6 +4,12 @@ import keras
 from keras import ops
 
 from keras_css.errors import UserError
+from keras_css_runtime.settings import FRACTION
+from keras_css_runtime.settings import NOT_NEGATIVE
+from keras_css_runtime.settings import Flag
+from keras_css_runtime.settings import check_settings
+
+RULES = {"momentum": FRACTION, "weight_decay": NOT_NEGATIVE, "nesterov": Flag()}
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -18,7 +24,7 @@ class SGD(keras.optimizers.Optimizer):
     whenever the rate changes, and its weight decay is decoupled.
 
     Args:
-        learning_rate: A float or a `LearningRateSchedule`.
+        learning_rate: A number, a `LearningRateSchedule` or a function.
         momentum: In [0, 1).
         weight_decay: Coupled: added to the gradient of every weight, BatchNorm
             and biases included; `exclude_from_weight_decay` leaves some out.
@@ -26,7 +32,7 @@ class SGD(keras.optimizers.Optimizer):
         **kwargs: As of `keras.optimizers.Optimizer` (clipping, averaging).
 
     Raises:
-        UserError: If momentum or weight decay is out of range.
+        UserError: If an argument is out of range.
     """
 
     def __init__(
@@ -38,17 +44,24 @@ class SGD(keras.optimizers.Optimizer):
         name="sgd",
         **kwargs,
     ):
+        check_settings(
+            RULES,
+            {
+                "momentum": momentum,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+            },
+        )
+        if not callable(learning_rate):
+            NOT_NEGATIVE.check("learning_rate", learning_rate)
+            learning_rate = float(learning_rate)
+        if nesterov and not momentum:
+            raise UserError(
+                "nesterov needs a momentum above 0, received momentum=0: leave "
+                "one of them out."
+            )
         # The base class would apply its weight_decay decoupled.
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        if not 0 <= momentum < 1:
-            raise UserError(
-                f"momentum must lie in [0, 1). Received: momentum={momentum}"
-            )
-        if not weight_decay >= 0:
-            raise UserError(
-                "weight_decay must not be negative. "
-                f"Received: weight_decay={weight_decay}"
-            )
         self.momentum = momentum
         self.coupled_weight_decay = weight_decay
         self.nesterov = nesterov
@@ -73,6 +86,7 @@ class SGD(keras.optimizers.Optimizer):
             variables: List of Keras variables.
             factor: What their rate is multiplied by.
         """
+        NOT_NEGATIVE.check("factor", factor)
         if factor != 1:
             rate = float(factor)
             self._rates.update({self._var_key(v): rate for v in variables})

@@ -6,7 +6,6 @@ from keras_css import UserError
 from keras_css.data import augmentation
 from keras_css.data import load_dataset
 from keras_css.runs.config import RunConfig
-from keras_css.training import WarmupMultiStep
 
 pytestmark = pytest.mark.once
 
@@ -43,16 +42,8 @@ def test_data_that_are_read_in_no_known_way(name, value):
     ],
 )
 def test_changes_of_an_image_that_mean_nothing(name, settings):
-    with pytest.raises(UserError, match=f" of {name} must be a number from"):
+    with pytest.raises(UserError, match=f" of {name} must be a .*number from"):
         getattr(augmentation, name)(**settings)
-
-
-@pytest.mark.parametrize("name", ["learning_rate", "warmup_epochs", "factor"])
-def test_a_rate_that_means_nothing(name):
-    with pytest.raises(UserError, match=f"^{name} must be a number"):
-        WarmupMultiStep(
-            **{"learning_rate": 0.1, "steps_per_epoch": 9, name: -1.0}
-        )
 
 
 def test_a_command_names_the_flag():

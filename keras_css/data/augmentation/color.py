@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_css.data.augmentation.transform import Transform
+from keras_css_runtime.settings import Number
 
 # ITU-R BT.601: what red, green and blue add to brightness.
 LUMA = (0.299, 0.587, 0.114)
@@ -30,9 +31,11 @@ class ColorJitter(Transform):
     hue: float = 0.0
 
     num_draws = 4
-    ranges = {
-        **dict.fromkeys(("brightness", "contrast", "saturation"), (0, 1)),
-        "hue": (0, 0.5),
+    rules = {
+        "brightness": Number(0, 1),
+        "contrast": Number(0, 1),
+        "saturation": Number(0, 1),
+        "hue": Number(0, 0.5),
     }
 
     def __call__(self, images, draws):

@@ -7,6 +7,9 @@ import keras
 from keras import ops
 
 from keras_css.data.augmentation.transform import Transform
+from keras_css_runtime.settings import ANY_COUNT
+from keras_css_runtime.settings import Number
+from keras_css_runtime.settings import Sides
 
 register = keras.saving.register_keras_serializable(package="keras_css")
 
@@ -55,7 +58,7 @@ class PadAndCrop(PixelPick):
     size: tuple | None = None
 
     num_draws = 2
-    ranges = {"padding": (0, 2**31 - 1)}
+    rules = {"padding": ANY_COUNT, "size": Sides(optional=True)}
 
     @property
     def leaves_image(self):
@@ -171,7 +174,11 @@ class RandomResizedCrop(Transform):
     aspect: float = 4 / 3
 
     num_draws = 4
-    ranges = {"least_area": (0, 1), "aspect": (1, 100)}
+    rules = {
+        "size": Sides(),
+        "least_area": Number(0, 1),
+        "aspect": Number(1, 100),
+    }
 
     def __call__(self, images, draws):
         height, width = images.shape[1:3]

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_css.data.augmentation.transform import Transform
+from keras_css_runtime.settings import ANY_COUNT
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -23,7 +24,7 @@ class Cutout(Transform):
     size: int
 
     num_draws = 2
-    ranges = {"size": (0, 2**31 - 1)}
+    rules = {"size": ANY_COUNT}
 
     def __call__(self, images, draws):
         height, width = images.shape[1:3]

@@ -7,9 +7,16 @@ import numpy as np
 from keras import ops
 
 from keras_css.errors import UserError
+from keras_css_runtime.settings import Number
+from keras_css_runtime.settings import check_settings
 
 # Steps of the table from a uniform number to one of the beta distribution.
 STEPS = 1024
+RULES = {
+    "mixup": Number(0, 100),
+    "cutmix": Number(0, 100),
+    "probability": Number(0, 1, above=True),
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -28,6 +35,9 @@ class Mixing(keras.layers.Layer):
         images: float32 `(B, H, W, c)`.
         draws: float32 `(B, 4)` in [0, 1); the first row decides for all.
 
+    Raises:
+        UserError: If an argument is out of range, or both alphas are 0.
+
     Returns:
         `(images, share)`: the mixed images, and the share of an image's own
         label, a scalar in [0, 1]; the rest is its partner's.
@@ -37,10 +47,14 @@ class Mixing(keras.layers.Layer):
 
     def __init__(self, mixup=0.0, cutmix=0.0, probability=1.0, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
-        if not 0 < probability <= 1:
+        check_settings(
+            RULES,
+            {"mixup": mixup, "cutmix": cutmix, "probability": probability},
+        )
+        if not mixup and not cutmix:
             raise UserError(
-                "probability must lie in (0, 1]. "
-                f"Received: probability={probability}"
+                "Mixing needs mixup or cutmix above 0, received 0 for both: "
+                "leave it out to mix nothing."
             )
         self.mixup = mixup
         self.cutmix = cutmix

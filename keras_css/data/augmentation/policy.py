@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_css.data.augmentation import color
 from keras_css.data.augmentation.transform import Transform
+from keras_css_runtime.settings import Number
 
 CHANGES = (
     *("identity", "rotate", "shear_x", "shear_y", "translate_x"),
@@ -35,7 +36,10 @@ class RandAugment(Transform):
     count: int = 2
     magnitude: float = 9.0
 
-    ranges = {"count": (0, 100), "magnitude": (0, MOST_MAGNITUDE)}
+    rules = {
+        "count": Number(0, 100, whole=True),
+        "magnitude": Number(0, MOST_MAGNITUDE),
+    }
 
     @property
     def num_draws(self):

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from keras_css.errors import UserError
-from keras_css_runtime.shapes import fits
+from keras_css_runtime.settings import check_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,17 +13,11 @@ class Transform:
     `keras.saving.register_keras_serializable(package="keras_css")`.
     """
 
-    # Dict from the name of a setting to its lowest and highest value.
-    ranges = {}
+    # Dict from the name of a setting to its `keras_css_runtime.settings.Rule`.
+    rules = {}
 
     def __post_init__(self):
-        for name, (low, high) in self.ranges.items():
-            value = getattr(self, name)
-            if not fits(value, float) or not low <= value <= high:
-                raise UserError(
-                    f"{name} of {type(self).__name__} must be a number from "
-                    f"{low} to {high}, received {value!r}."
-                )
+        check_settings(self.rules, vars(self), of=f" of {type(self).__name__}")
 
     @property
     def num_draws(self):
