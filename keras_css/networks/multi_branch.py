@@ -101,14 +101,14 @@ class MultiBranchNetwork(keras.Model):
         )
         self.on_images = self.transformation.acts_on == "images"
         self.transformation.check(num_branches)
-        self.joint_labels = joint_labels
-        self.main_branch = main_branch
+        self.joint_labels = bool(joint_labels)
+        self.main_branch = bool(main_branch)
         self.preprocessing = preprocessing
         self.class_names = check_class_names(class_names, num_classes)
         self.image_shape = None
         columns = num_classes * num_branches if joint_labels else num_classes
         own = 1 if self.on_images else num_branches
-        widths = [columns] * own + [num_classes] * main_branch
+        widths = [columns] * own + [num_classes] * self.main_branch
         tails = 1 if self.on_images else len(widths)
         with default_precision(self.dtype_policy):
             self.trunk = self.backbone.trunk()

@@ -6,7 +6,6 @@ import keras
 
 from keras_css.data.augmentation.mixing import Mixing
 from keras_css.errors import UserError
-from keras_css.networks import MultiBranchNetwork
 
 
 def check_networks(networks):
@@ -18,11 +17,13 @@ def check_networks(networks):
     Returns:
         List of them.
     """
-    if isinstance(networks, (str, MultiBranchNetwork)):
+    if isinstance(networks, (str, keras.layers.Layer)):
         networks = [networks]
     networks = list(networks)
     for network in networks:
-        if not isinstance(network, MultiBranchNetwork):
+        # Another network serves, too, if it has what methods ask for.
+        layer = isinstance(network, keras.layers.Layer)
+        if not layer or not hasattr(network, "num_branches"):
             raise UserError(
                 "A cohort is made of MultiBranchNetworks, received "
                 f"{network!r}: make each by MultiBranchNetwork(backbone, "

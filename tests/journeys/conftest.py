@@ -16,6 +16,9 @@ from keras_css_cli.command import run_command
 
 FLAGS = absl_flags.FLAGS
 ABSL = set(FLAGS)
+# How the lines begin that commands write on standard error.
+OWN_LINES = ("error: ", "interrupted: ", "stopped")
+QUIETING = ("TF_CPP_MIN_LOG_LEVEL", "KERAS_CSS_LOG_LEVEL", "PYTHONWARNINGS")
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -25,11 +28,11 @@ def command(tmp_path_factory):
     compiled = tmp_path_factory.mktemp("compiled")
 
     def run(script, *flags, cwd):
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, str(ROOT / script), *map(str, flags)],
             cwd=cwd,
             env={
-                **os.environ,
+                **as_a_user_has_it(),
                 **EXACTLY,
                 "KERAS_BACKEND": keras.backend.backend(),
                 # JAX compiles the same step for several of these commands.
@@ -42,8 +45,24 @@ def command(tmp_path_factory):
             check=False,
             timeout=600,
         )
+        # What a library says while it starts or ends is not ours to show.
+        lines = done.stderr.splitlines()
+        if done.returncode == 0:
+            assert lines == []
+        else:
+            assert all(line.startswith(OWN_LINES) for line in lines), lines
+        return done
 
     return run
+
+
+def as_a_user_has_it():
+    """Returns the environment without what quiets libraries here."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in QUIETING
+    }
 
 
 @pytest.fixture(scope="session")
