@@ -15,14 +15,12 @@ import pathlib
 from absl import flags
 
 from keras_css_cli.command import use_backend
-from keras_css_runtime.environment import cores
 from keras_css_runtime.errors import UserError
 
 ARGUMENTS = "student.onnx "
 MOST = 65536
 MOST_DIGITS = 9
 MOST_SECONDS = 3600
-MOST_THREADS = 64
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("provider", "cpu", "cpu, cuda or tensorrt.")
@@ -41,13 +39,9 @@ def run(arguments):
         raise UserError(
             f"benchmark needs one ONNX file, received {len(arguments)}."
         )
-    # onnxruntime starts as many, and the process ends where that fails.
-    most = max(MOST_THREADS, cores())
-    if FLAGS.threads is not None and not 1 <= FLAGS.threads <= most:
-        raise UserError(
-            f"--threads must be a whole number from 1 to {most}, received "
-            f"{FLAGS.threads}."
-        )
+    from keras_css_runtime.onnx_file import check_threads
+
+    check_threads("--threads", FLAGS.threads)
     if not 0 < FLAGS.seconds <= MOST_SECONDS:
         raise UserError(
             f"--seconds must be a number above 0 and up to {MOST_SECONDS}, "

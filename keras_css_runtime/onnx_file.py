@@ -7,10 +7,10 @@ import pathlib
 import numpy as np
 import onnxruntime as ort
 
+from keras_css_runtime.environment import cores
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import first_line
 from keras_css_runtime.errors import refuse_url
-from keras_css_runtime.settings import MOST
 from keras_css_runtime.settings import Number
 from keras_css_runtime.text import composed
 
@@ -23,7 +23,7 @@ INPUTS = ("uint8", "float_nhwc", "float_nchw")
 OUTPUTS = ("logits", "probabilities")
 SILENT = 4
 MOST_NUMBERS = 10**8
-THREADS = Number(1, MOST, whole=True, optional=True)
+MOST_THREADS = 64
 
 
 class OnnxFile:
@@ -179,6 +179,13 @@ def _is_rule(rule):
     )
 
 
+def check_threads(name, threads):
+    """Raises `UserError` unless so many threads can be started, or None."""
+    # onnxruntime starts as many, and the process ends where that fails.
+    most = max(MOST_THREADS, cores())
+    Number(1, most, whole=True, optional=True).check(name, threads)
+
+
 def open_session(path, provider="cpu", threads=None):
     """Returns an `onnxruntime.InferenceSession`; arguments as `OnnxFile`."""
     if provider not in PROVIDERS:
@@ -186,7 +193,7 @@ def open_session(path, provider="cpu", threads=None):
             f"The provider must be one of {', '.join(PROVIDERS)}, received "
             f"'{provider}'."
         )
-    THREADS.check("threads", threads)
+    check_threads("threads", threads)
     if not pathlib.Path(path).is_file():
         refuse_url(path, "an ONNX file")
         raise UserError(f"'{path}' must be an ONNX file, but there is none.")

@@ -12,6 +12,7 @@ from keras_css import MultiBranchNetwork
 from keras_css import OnlineDistiller
 from keras_css import UserError
 from keras_css import WarmupMultiStep
+from keras_css import backbones
 from keras_css import methods
 from keras_css.data import DataRequest
 from keras_css.data import Split
@@ -20,7 +21,9 @@ from keras_css.data.augmentation import Mixing
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import TrainingBatches
 from keras_css.deploy import OnnxClassifier
+from keras_css.deploy.benchmark import benchmark as measure_latency
 from keras_css.deploy.candidate import ExportOptions
+from keras_css.runs import train
 from keras_css.runs.config import RunConfig
 from keras_css.training import WarmupCosine
 from keras_css_runtime.settings import Number
@@ -84,6 +87,20 @@ def compiled(**settings):
 
 def classifier(**settings):
     return OnnxClassifier("there_is_none.onnx", **settings)
+
+
+def resnet(**settings):
+    return backbones.CifarResNet(
+        **{"block": "bottleneck", "blocks": (1, 1, 1), **settings}
+    )
+
+
+def training_run(**settings):
+    return train(RunConfig(), "nowhere", **settings)
+
+
+def benchmark(**settings):
+    return measure_latency("there_is_none.onnx", **settings)
 
 
 CASES = [
@@ -157,6 +174,21 @@ CASES = [
     (classifier, {"batch_size": "8"}, "batch_size must be a whole number"),
     (classifier, {"threads": -1}, "threads must be a whole number from 1"),
     (classifier, {"threads": 1.5}, "threads must be a whole number"),
+    (classifier, {"threads": 10**6}, "threads must be a whole number from 1"),
+    (backbones.WideResNet, {"depth": 16, "width": 1.5}, "width must be a"),
+    (backbones.WideResNet, {"depth": 16, "width": 0}, "width must be a whole"),
+    (backbones.WideResNet, {"depth": 16.0, "width": 1}, "depth must be a"),
+    (backbones.DenseNet, {"depth": 7, "growth": 2.5}, "growth must be a"),
+    (backbones.VGG, {"blocks": (1, 1, 1, 1, 1.5)}, "must be 5 counts"),
+    (resnet, {"blocks": (1, 1, 1.5)}, "must be 3 counts"),
+    (resnet, {"split": 1.5}, "split of CifarResNet must lie in"),
+    (resnet, {"split": True}, "split of CifarResNet must lie in"),
+    (resnet, {"inner_width": -8}, "inner_width must be a whole number from 1"),
+    (training_run, {"on_nonfinite": "ignore"}, "must be stop or rollback"),
+    (training_run, {"checkpoint_minutes": NAN}, "checkpoint_minutes must be"),
+    (benchmark, {"batch_sizes": (1, 2.5)}, "batch_sizes must be a whole"),
+    (benchmark, {"seconds": 0}, "seconds must be positive"),
+    (benchmark, {"threads": 0}, "threads must be a whole number from 1"),
     (ExportOptions, {"batch_size": 2.5}, "batch size must lie in"),
     (ExportOptions, {"batch_size": "8"}, "batch size must lie in"),
     (ExportOptions, {"max_accuracy_drop": NAN}, "must be a fraction of 1"),

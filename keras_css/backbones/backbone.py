@@ -3,6 +3,7 @@
 import keras
 
 from keras_css.errors import UserError
+from keras_css_runtime.settings import Number
 
 
 class Backbone:
@@ -26,7 +27,7 @@ class Backbone:
 
     def __init__(self, split):
         count = len(self.stages())
-        if not 0 < split < count:
+        if not Number(1, count - 1, whole=True).takes(split):
             raise UserError(
                 f"The split of {type(self).__name__} must lie in "
                 f"[1, {count - 1}]. Received: split={split}"

@@ -9,6 +9,7 @@ from keras_css.backbones.residual import check_blocks
 from keras_css.backbones.residual import further_residual_stage
 from keras_css.backbones.residual import residual_stages
 from keras_css.errors import UserError
+from keras_css_runtime.settings import COUNT
 
 STEM_FILTERS = 16
 STAGE_FILTERS = (16, 32, 64)
@@ -35,6 +36,7 @@ class CifarResNet(Backbone):
 
     def __init__(self, block, blocks, inner_width=1, split=3):
         check_blocks(block, blocks, len(STAGE_FILTERS))
+        COUNT.check("inner_width", inner_width)
         if inner_width != 1 and block == "basic":
             raise UserError(
                 "inner_width applies to bottleneck blocks only. "

@@ -7,6 +7,7 @@ from keras_css.backbones.backbone import Backbone
 from keras_css.backbones.residual import convolution
 from keras_css.backbones.units import NormReLU
 from keras_css.errors import UserError
+from keras_css_runtime.settings import COUNT
 
 STEM_FILTERS = 16
 BLOCKS = 3
@@ -55,11 +56,12 @@ class DenseNet(Backbone):
     """
 
     def __init__(self, depth, growth, split=3):
-        if depth < 7 or depth % BLOCKS != 1 or growth < 1:
+        COUNT.check("depth", depth)
+        COUNT.check("growth", growth)
+        if depth < 7 or depth % BLOCKS != 1:
             raise UserError(
-                "The depth of a DenseNet must be 3 n + 4 (7, 10, 13, ...) and "
-                "its growth at least 1. "
-                f"Received: depth={depth}, growth={growth}"
+                "The depth of a DenseNet must be 3 n + 4 (7, 10, 13, ...). "
+                f"Received: depth={depth}"
             )
         self.depth = depth
         self.growth = growth

@@ -10,6 +10,7 @@ from keras_css.backbones.batch_norm import BatchNorm
 from keras_css.backbones.kernels import conv_norm
 from keras_css.errors import UserError
 from keras_css.initial_weights import KaimingNormal
+from keras_css_runtime.settings import COUNT
 
 
 def convolution(filters, kernel_size, stride=1, name=None):
@@ -166,7 +167,7 @@ def check_blocks(block, blocks, stages):
             f"block must be one of {', '.join(BLOCKS)}. "
             f"Received: block={block!r}"
         )
-    if len(blocks) != stages or min(blocks) < 1:
+    if len(blocks) != stages or not all(map(COUNT.takes, blocks)):
         raise UserError(
             f"blocks must be {stages} counts of at least 1. "
             f"Received: blocks={blocks!r}"

@@ -5,6 +5,7 @@ import keras
 from keras_css.backbones.backbone import Backbone
 from keras_css.backbones.units import ConvNorm
 from keras_css.errors import UserError
+from keras_css_runtime.settings import COUNT
 
 STAGE_FILTERS = (64, 128, 256, 512, 512)
 # Of the five, those that begin with max pooling.
@@ -33,7 +34,9 @@ class VGG(Backbone):
     feature_dim = STAGE_FILTERS[-1]
 
     def __init__(self, blocks, split=4):
-        if len(blocks) != len(STAGE_FILTERS) or min(blocks) < 1:
+        if len(blocks) != len(STAGE_FILTERS) or not all(
+            map(COUNT.takes, blocks)
+        ):
             raise UserError(
                 f"blocks must be {len(STAGE_FILTERS)} counts of at least 1. "
                 f"Received: blocks={blocks!r}"

@@ -11,6 +11,7 @@ from keras_css.backbones.residual import padding_for
 from keras_css.backbones.units import ConvNorm
 from keras_css.backbones.units import NormReLU
 from keras_css.errors import UserError
+from keras_css_runtime.settings import COUNT
 
 STEM_FILTERS = 16
 STAGE_FILTERS = (16, 32, 64)
@@ -83,11 +84,12 @@ class WideResNet(Backbone):
     """
 
     def __init__(self, depth, width, split=3):
-        if depth < 10 or depth % 6 != 4 or width < 1:
+        COUNT.check("depth", depth)
+        COUNT.check("width", width)
+        if depth < 10 or depth % 6 != 4:
             raise UserError(
-                "The depth of a WideResNet must be 6 n + 4 (10, 16, 22, ...) "
-                "and its width at least 1. "
-                f"Received: depth={depth}, width={width}"
+                "The depth of a WideResNet must be 6 n + 4 (10, 16, 22, ...). "
+                f"Received: depth={depth}"
             )
         self.depth = depth
         self.width = width

@@ -24,6 +24,8 @@ from keras_css.students import cut_student
 from keras_css_runtime.environment import cores
 from keras_css_runtime.environment import processor
 from keras_css_runtime.onnx_file import OnnxFile
+from keras_css_runtime.settings import COUNT
+from keras_css_runtime.settings import POSITIVE
 
 CALIBRATION = 64
 
@@ -61,7 +63,10 @@ def benchmark(
     Raises:
         UserError: If the file or the provider does not fit.
     """
-    threads = threads or cores()
+    POSITIVE.check("seconds", seconds)
+    for size in batch_sizes:
+        COUNT.check("Each of batch_sizes", size)
+    threads = cores() if threads is None else threads
     began = time.perf_counter()
     file = OnnxFile(path, provider, threads)
     load_ms = (time.perf_counter() - began) * 1000

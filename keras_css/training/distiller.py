@@ -28,9 +28,9 @@ from keras_css.training.train_step import TrainStep
 from keras_css.training.train_step import processes
 from keras_css.training.validated import Validated
 from keras_css.training.views import TrainingViews
-from keras_css_runtime.settings import COUNT
 from keras_css_runtime.settings import FRACTION
 from keras_css_runtime.settings import Flag
+from keras_css_runtime.settings import Number
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -196,7 +196,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         Raises:
             UserError: If `steps_per_execution` is out of range.
         """
-        COUNT.check("steps_per_execution", steps_per_execution)
+        Number(1, whole=True).check("steps_per_execution", steps_per_execution)
         if optimizer is None:
             optimizer = SGD(0.1, momentum=0.9, weight_decay=5e-4)
         policies = {network.dtype_policy.name for network in self.networks}

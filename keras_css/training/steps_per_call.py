@@ -2,7 +2,7 @@
 
 import math
 
-from keras_css.errors import UserError
+from keras_css_runtime.settings import COUNT
 
 # More save little and make the line of progress jump.
 MOST_STEPS = 32
@@ -25,11 +25,7 @@ def decide_steps_per_call(asked, distiller, batches):
         UserError: If it is out of range.
     """
     if asked is not None:
-        if asked < 1:
-            raise UserError(
-                "--steps_per_call must be a whole number of at least 1, "
-                f"received {asked}."
-            )
+        COUNT.check("--steps_per_call", asked)
         return asked
     if not distiller.on_accelerator or batches.resident is None:
         return 1
