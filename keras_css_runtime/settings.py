@@ -77,6 +77,8 @@ class Number(Rule):
         if self.above or self.below:
             if (self.low, self.high) == (0, math.inf):
                 return "be positive"
+            if self.low == 0 and self.above and self.below:
+                return f"be a positive number below {self.high}"
             left, right = "[("[self.above], "])"[self.below]
             return f"lie in {left}{self.low}, {self.high}{right}"
         if self.high == math.inf:

@@ -137,7 +137,9 @@ class RunConfig(DataRequest):
         "freeze": Choice(FREEZE),
         "pretrained_rate": Number(0, 1),
         "optimizer": Choice(OPTIMIZERS),
-        "learning_rate": Number(0, 1e6, above=True, below=True, optional=True),
+        "learning_rate": Number(
+            0, 10**6, above=True, below=True, optional=True
+        ),
         "momentum": FRACTION,
         "weight_decay": NOT_NEGATIVE,
         "schedule": Choice(SCHEDULES),
