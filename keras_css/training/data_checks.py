@@ -68,13 +68,11 @@ def batch_count(x):
         ) from None
 
 
-def first_of(x, known=False):
+def first_of(x):
     """Looks at the first batch of a generator or of PyTorch's `DataLoader`.
 
     Args:
         x: What `fit` got.
-        known: Whether the shape of images is known: then no workers of a
-            loader are started for it.
 
     Returns:
         `(batch, x)`: the batch, None if it cannot be looked at; and x, or of
@@ -83,7 +81,7 @@ def first_of(x, known=False):
     if isinstance(x, types.GeneratorType):
         batches = list(itertools.islice(x, 1))
         return (batches or [None])[0], _again(batches, x)
-    if not known and _is_data_loader(x):
+    if _is_data_loader(x):
         return next(iter(x), None), x
     return None, x
 

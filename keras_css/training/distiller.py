@@ -419,7 +419,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
     def _check_and_build(self, x, y, what="training"):
         """Returns x, or what stands for it where looking took a batch."""
         classes = self.method.num_classes
-        batch, x = first_of(x, self.built)
+        batch, x = first_of(x)
         if batch is None:
             shape = check_batch_source(x, y, classes, what)
         else:

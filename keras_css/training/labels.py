@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_css.errors import UserError
+from keras_css.methods.losses import label_distribution
 
 # How far the sum of a row may lie from 1: half precision, many classes.
 ROUNDING = 0.01
@@ -27,6 +28,21 @@ def batch_labels(y, num_classes, count=-1):
         int32 `(B,)`, or floats `(B, C)`, in which a row that is no
         distribution is NaN, so that the loss is.
     """
+    if getattr(y.shape, "rank", 0) is None:
+        # TensorFlow forgets the rank where one step has taken several.
+        size = ops.size(y)
+        y = ops.cond(
+            ops.equal(size, count),
+            lambda: label_distribution(
+                ops.cast(ops.reshape(y, (count,)), "int32"),
+                num_classes,
+                keras.config.floatx(),
+            ),
+            lambda: ops.cast(
+                ops.reshape(y, (count, num_classes)), keras.config.floatx()
+            ),
+        )
+        y = ops.reshape(y, (count, num_classes))
     if not is_distribution(y.shape, num_classes):
         return ops.cast(ops.reshape(y, (count,)), "int32")
     rows = ops.cast(y, keras.config.floatx())

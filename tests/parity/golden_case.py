@@ -241,9 +241,8 @@ class ONECase(GoldenCase):
 class HSSAKDCase(GoldenCase):
     """Two plain networks and their auxiliary classifiers.
 
-    Rounding in float32 moves the outputs after its steps by up to 1.2e-3,
-    more than a ReLU that falls on the same side would let it; in float64 they
-    agree within 1e-5.
+    Rounding in float32 moves the outputs after its steps by up to 1.2e-3; in
+    float64 they agree within 1e-5.
     """
 
     final_logits = 3e-3
