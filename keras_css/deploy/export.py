@@ -85,6 +85,8 @@ def export_onnx(
     path = pathlib.Path(path)
     check_target(path)
     check_student(student)
+    if class_names is None and not getattr(student, "class_names", None):
+        say("the classes have no names: the file numbers them from 0")
     class_names = _class_names(student, class_names)
     splits = {"validation": validation, "test": test, **(others or {})}
     splits = {

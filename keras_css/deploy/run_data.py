@@ -4,6 +4,7 @@ import dataclasses
 
 from keras_css.errors import UserError
 from keras_css.runs.train import describe_data
+from keras_css_runtime.text import composed
 
 PARTS = ("validation", "test")
 
@@ -49,7 +50,7 @@ def data_of_run(stored, dataset, say):
             f"{shape}, received {found['image_shape']}: check --data_dir."
         )
     splits = {part: getattr(dataset, part) for part in PARTS}
-    classes = found["class_names"] == stored["class_names"]
+    classes = found["class_names"] == _names(stored)
     same = {
         part: split
         for part, split in splits.items()
@@ -88,6 +89,11 @@ def data_of_run(stored, dataset, say):
     return RunData(same, changed, None, about)
 
 
+def _names(stored):
+    """Returns the run's class names in the form in which names are compared."""
+    return [composed(name) for name in stored["class_names"]]
+
+
 def _is_same(part, stored, found):
     count = f"{'training' if part == 'train' else part}_images"
     digests = stored.get("content")
@@ -100,7 +106,7 @@ def _is_same(part, stored, found):
 def _difference(stored, found):
     """Returns words on what changed."""
     told = []
-    if stored["class_names"] != found["class_names"]:
+    if _names(stored) != found["class_names"]:
         told.append(
             f"{len(stored['class_names'])} classes then, "
             f"{len(found['class_names'])} now"

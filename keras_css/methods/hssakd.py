@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_css.errors import UserError
+from keras_css.means import mean
 from keras_css.methods.distillation import Distillation
 from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import batch_mean
@@ -175,8 +176,8 @@ def aggregate_of_turns(auxiliaries, turns, num_classes):
     """
     said = []
     for aux in auxiliaries:
-        mean = ops.mean(aux, axis=-1)
-        by_turn = ops.reshape(mean, (turns, -1, num_classes, ROTATIONS))
+        together = mean(aux, axis=-1)
+        by_turn = ops.reshape(together, (turns, -1, num_classes, ROTATIONS))
         said += [by_turn[r, :, :, r] for r in range(turns)]
     return sum(said) / len(said)
 

@@ -6,6 +6,7 @@ the classes: what mixing, smoothing and one-hot encoding make of them.
 
 import math
 
+import keras
 from keras import ops
 
 from keras_css.means import mean
@@ -114,7 +115,7 @@ def smoothed(labels, num_classes, epsilon):
     Returns:
         Float tensor `(B, C)`, as from `label_distribution`.
     """
-    rows = label_distribution(labels, num_classes)
+    rows = label_distribution(labels, num_classes, keras.config.floatx())
     return (1.0 - epsilon) * rows + epsilon / num_classes
 
 

@@ -163,6 +163,8 @@ def _train(
             pretrained_weights(config, distiller), config.pretrained_rate
         )
     distiller.optimizer.build(distiller.trainable_variables)
+    # What no file can hold is told before it trains, not after.
+    distiller.get_config()
     say(describe_cohort(config, distiller))
     if late := describe_lag(distiller, config.epochs * len(batches)):
         say(late)

@@ -71,6 +71,9 @@ def batch_count(x):
 def first_of(x):
     """Looks at the first batch of a generator or of PyTorch's `DataLoader`.
 
+    A loader is not read, which could take a batch from a stream, start its
+    workers or draw random numbers: a batch of its first samples stands for it.
+
     Args:
         x: What `fit` got.
 
@@ -82,8 +85,20 @@ def first_of(x):
         batches = list(itertools.islice(x, 1))
         return (batches or [None])[0], _again(batches, x)
     if _is_data_loader(x):
-        return next(iter(x), None), x
+        return _sample_of(x), x
     return None, x
+
+
+def _sample_of(loader):
+    """Returns the first samples of a `DataLoader` as a batch, or None."""
+    try:
+        if loader.batch_sampler is None:
+            return loader.collate_fn(loader.dataset[0])
+        count = min(loader.batch_size or 1, len(loader.dataset))
+        return loader.collate_fn([loader.dataset[i] for i in range(count)])
+    # A stream has no samples by number, another set may have other names.
+    except (NotImplementedError, TypeError, IndexError, KeyError):
+        return None
 
 
 def _again(batches, generator):

@@ -281,6 +281,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         """
         inside_fit = isinstance(callbacks, keras.callbacks.CallbackList)
         if not inside_fit:
+            self._refuse_several()
             x = self._check_and_build(x, y, what="evaluation")
             callbacks = self._callbacks(callbacks, verbose)
             verbose = 0
@@ -331,6 +332,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
 
     def test_on_batch(self, x, y=None, *args, **kwargs):
         """Measures one batch; arguments as in Keras."""
+        self._refuse_several()
         self._meet_first_batch(x, y, what="evaluation")
         return super().test_on_batch(x, y, *args, **kwargs)
 

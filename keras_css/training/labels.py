@@ -117,10 +117,16 @@ def check_label_kind(dtype, shape, num_classes, what="training", whole=None):
             f"Received: shape={tuple(shape)}"
         )
     if kind not in "iu":
+        advice = _advice(kind, whole, num_classes)
+        if rank is None:
+            advice = (
+                f"their shape is not known: tf.ensure_shape(y, (None, "
+                f"{num_classes})) in a map says that they are shares"
+            )
         raise UserError(
             f"The {what} labels must be integers, or shares of the "
             f"{num_classes} classes of shape (N, {num_classes}). Received: "
-            f"dtype={name}; {_advice(kind, whole, num_classes)}."
+            f"dtype={name}; {advice}."
         )
 
 

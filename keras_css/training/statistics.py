@@ -77,6 +77,9 @@ class StatisticsPass:
         for batch in batches:
             x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
             x = keras.tree.map_structure(ops.convert_to_tensor, x)
+            if isinstance(x, dict) and "rows" in x:
+                # JAX would copy images of its own accord into the program.
+                x = {**x, **self.distiller.views.resident.fields()}
             y = None if y is None else ops.convert_to_tensor(y)
             count = int((_images_of(x) if y is None else y).shape[0])
             with _without_memory(self.layers):
@@ -271,7 +274,7 @@ class ReEstimatedStatistics(keras.callbacks.Callback):
     def _take(self):
         self._due = False
         steps = int(ops.convert_to_numpy(self.model.optimizer.iterations))
-        if self.always or steps < self._needed:
+        if self.always or self._averaging or steps < self._needed:
             self._pass(batches_of(self.x, self.y, self.batch_size))
 
 

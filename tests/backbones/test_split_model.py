@@ -267,3 +267,23 @@ def test_weights_for_blue_first_take_red_first():
     np.testing.assert_allclose(after, before, rtol=1e-5)
     swapped = to_numpy(backbone.trunk()(images))
     assert np.abs(swapped - before).max() > 1e-3
+
+
+@pytest.mark.once
+def test_a_cut_mobilenet_is_saved_as_it_is(tmp_path):
+    """Its tails aliased one another in the file: 3,953,256 parameters."""
+    model = keras.applications.MobileNetV2(
+        input_shape=(64, 64, 3), weights=None, include_top=False, pooling="avg"
+    )
+    network = MultiBranchNetwork(
+        split_model(model, at="block_13_expand"),
+        num_classes=4,
+        num_branches=3,
+        main_branch=True,
+    )
+    network.build((None, 64, 64, 3))
+    assert network.count_params() == 7_241_320
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert loaded.count_params() == 7_241_320
+    assert len(loaded.weights) == len(network.weights)

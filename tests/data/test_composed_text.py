@@ -14,6 +14,7 @@ from keras_css.data import load_dataset
 from keras_css.data.layouts import read_layout
 from keras_css.data.summary import summary_lines
 from keras_css.deploy.export import _class_names
+from keras_css.deploy.run_data import data_of_run
 from keras_css.registry import Registry
 from keras_css.runs.train import check_same_data
 from keras_css.runs.train import describe_data
@@ -109,6 +110,9 @@ def test_a_run_knows_its_classes_however_they_were_written():
         check_same_data(stored, data)
     object.__setattr__(data, "class_names", (ONE, *data.class_names[1:]))
     check_same_data(stored, data)
+    found = data_of_run(stored["data"], data, say=lambda line: None)
+    assert set(found.same) == {"validation", "test"}
+    assert found.about == {}
 
 
 def test_a_registered_name_is_found_in_either_form():

@@ -11,6 +11,7 @@ from keras_css import UserError
 from keras_css.errors import NonFiniteLossError
 from keras_css.methods import KDCL
 from keras_css.methods import Independent
+from keras_css.training.data_checks import first_of
 from keras_css.training.labels import batch_labels
 
 KINDS = ("arrays", "tf_data", "loader", "py_dataset", "endless", "generator")
@@ -116,6 +117,30 @@ def test_a_loader_is_looked_at_before_a_cohort_is_built():
     distiller = tiny.cohort()
     with pytest.raises(UserError, match=r"\[0, 3\].*from 0 to 6"):
         distiller.fit(**source("loader", x, 2 * y), verbose=0)
+
+
+def test_a_stream_of_pytorch_loses_no_batch(still):
+    """An iterable that can be read once, and one that draws its order."""
+    data = pytest.importorskip("torch.utils.data")
+    torch = pytest.importorskip("torch")
+    x, y = tiny.images(16)
+
+    class Stream(data.IterableDataset):
+        rows = zip(torch.tensor(x), torch.tensor(y))
+
+        def __iter__(self):
+            return self.rows
+
+    once = data.DataLoader(Stream(), batch_size=8)
+    still.fit(once, verbose=0)
+    assert next(iter(once), None) is None
+    Stream.rows = zip(torch.tensor(x), torch.tensor(y))
+    predicted = still.predict(data.DataLoader(Stream(), batch_size=8))
+    assert len(predicted["network_a"]) == 16
+    tensors = data.TensorDataset(torch.tensor(x), torch.tensor(y))
+    state = torch.random.get_rng_state()
+    first_of(data.DataLoader(tensors, batch_size=8, shuffle=True))
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_a_batch_of_one_image(still):

@@ -122,6 +122,8 @@ for call in (
     lambda: inside.fit(x, y, verbose=0),
     lambda: inside.train_on_batch(x, y),
     lambda: outside.fit(x, y, verbose=0),
+    lambda: inside.evaluate(x, y, verbose=0),
+    lambda: inside.test_on_batch(x, y),
 ):
     try:
         with strategy.scope():
@@ -135,7 +137,7 @@ for call in (
 def test_two_replicas_are_refused():
     """Their gradients were added up: twice the rate, without a word."""
     lines = refusals(TWO_REPLICAS)
-    assert len(lines) == 3
+    assert len(lines) == 5
     assert all("one replica" in line for line in lines)
     assert all("Received: 2 replicas" in line for line in lines)
 
