@@ -43,6 +43,10 @@ OPTIMIZERS = {
     ),
     "pcl": lambda: keras.optimizers.Adam(0.01),
 }
+BRANCHES = {
+    "css": {},
+    "pcl": {"joint_labels": False, "main_branch": False},
+}
 
 
 class StopAt(keras.callbacks.Callback):
@@ -66,8 +70,10 @@ class Run:
     def __init__(self, method, folder, seed=0):
         set_seed(seed)
         self.folder = RunFolder(folder)
+        folder.mkdir(exist_ok=True)
+        self.folder.make_rooms()
         self.distiller = OnlineDistiller(
-            [tiny.network() for _ in range(2)],
+            [tiny.network(**BRANCHES[method]) for _ in range(2)],
             method=method,
             augmentation=Augmentation([PadAndCrop(1)]),
         )
@@ -117,9 +123,7 @@ class Run:
             "generator": random_states(model),
         }
         found = {
-            f"{part} {place} {variable.name}": np.array(
-                keras.ops.convert_to_numpy(variable)
-            )
+            f"{part} {place}": np.array(keras.ops.convert_to_numpy(variable))
             for part, variables in parts.items()
             for place, variable in enumerate(variables)
         }
@@ -149,14 +153,12 @@ def moments(optimizer):
 def compare(method, work):
     """Returns what differs from a whole run in runs that were interrupted."""
     whole = Run(method, work / "whole")
-    whole.folder.make_rooms()
     whole.train()
     expected = whole.state()
     found = {"variables": len(expected)}
     for name, stop in (("within", (1, 2)), ("early", (0, 1))):
         folder = work / name
         killed = Run(method, folder)
-        killed.folder.make_rooms()
         with pytest.raises(InterruptedError):
             killed.train((), StopAt(*stop))
         for case in ("resumed", "spoiled"):
@@ -168,7 +170,7 @@ def compare(method, work):
             found[f"{name} from"] = [entries[-1]["epoch"], entries[-1]["step"]]
             if case == "spoiled":
                 for variable in moments(resumed.distiller.optimizer):
-                    variable.assign(keras.ops.zeros_like(variable))
+                    variable.assign(np.zeros(variable.shape))
             resumed.train(entries)
             found[f"{name} {case}"] = differences(expected, resumed.state())
     return found

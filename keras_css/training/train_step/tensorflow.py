@@ -9,29 +9,35 @@ import tensorflow as tf
 from keras_css.training.replicas import refuse_replicas
 
 
-class EndsAtOnce:
-    """A strategy whose datasets are not tuned while they are read.
+class OneReplica:
+    """A strategy of one replica that takes its batches as they are.
 
-    The thread that tunes looks at its dataset 10, 20, 40, ... ms after the
+    Strategies read through an iterator of their own, whose threads go on while
+    Keras drops it at the end of an epoch: seen to end the process (segmentation
+    fault). One replica has nothing to share out.
+
+    The thread that tunes a dataset looks at it 10, 20, 40, ... ms after the
     last time and may miss that the epoch has ended: then it is waited for, up
-    to half of the epoch's time.
+    to half of the epoch's time. So nothing but a user's own pipeline is tuned.
 
     Args:
         strategy: A `tf.distribute.Strategy`, which does all the rest.
+        tuned: Whether datasets are tuned while they are read.
     """
 
-    def __init__(self, strategy):
+    def __init__(self, strategy, tuned):
         self._strategy = strategy
+        self._tuned = tuned
 
     def __getattr__(self, name):
         return getattr(self._strategy, name)
 
-    def experimental_distribute_dataset(self, dataset, *args, **kwargs):
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return self._strategy.experimental_distribute_dataset(
-            dataset.with_options(options), *args, **kwargs
-        )
+    def experimental_distribute_dataset(self, dataset, options=None):
+        if self._tuned:
+            return dataset
+        untuned = tf.data.Options()
+        untuned.autotune.enabled = False
+        return dataset.with_options(untuned)
 
 
 class TrainStep:
@@ -67,15 +73,11 @@ class TrainStep:
 
     @property
     def distribute_strategy(self):
-        """The strategy that Keras feeds and takes steps by.
-
-        A strategy and `tf.data` pipelines that are the user's stay as they
-        are.
-        """
+        """The strategy that Keras feeds and takes steps by."""
         strategy = self.own_strategy
-        current = tf.distribute.get_strategy()
-        chosen = tf.distribute.has_strategy() or strategy is not current
-        return strategy if chosen or self._tuned else EndsAtOnce(strategy)
+        if strategy.num_replicas_in_sync > 1:
+            return strategy
+        return OneReplica(strategy, self._tuned)
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)
