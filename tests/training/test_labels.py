@@ -112,6 +112,31 @@ def test_what_is_no_label_is_refused(still, kind, change, message):
     assert "training" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["labels", "data"])
+def test_an_error_in_a_later_batch_leaves_a_cohort_whole(still, kind):
+    """Weights, compiled steps and measures are as if it had not been."""
+    x, y = tiny.images(16)
+    expected = measured(still, x=x, y=y, batch_size=8)
+
+    def batches():
+        yield x[:8], y[:8]
+        if kind == "labels":
+            yield x[:8], y[:8].astype("float32")
+        raise RuntimeError("of the user's data")
+
+    # Each backend has its own kind of error for a generator's.
+    with pytest.raises(Exception, match=r"float|integers|of the user's data"):
+        still.fit(batches(), steps_per_epoch=3, verbose=0)
+    found = measured(still, x=x, y=y, batch_size=8)
+    assert found == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(Exception, match=r"float|integers|of the user's data"):
+        still.fit(
+            x, y, verbose=0, validation_data=batches(), validation_steps=3
+        )
+    found = measured(still, x=x, y=y, batch_size=8)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_loader_is_looked_at_before_a_cohort_is_built():
     x, y = tiny.images(16)
     distiller = tiny.cohort()
