@@ -49,7 +49,7 @@ def test_the_result_says_what_the_design_promises(trained):
     assert set(result) == {
         *("method", "dataset", "class_names", "backend", "seed", "epochs"),
         *("parameters", "student_parameters", "rollbacks"),
-        *("validation", "test", "calibration_error", "diversity"),
+        *("train", "validation", "test", "calibration_error", "diversity"),
         *("best_student", "selected_epoch", "seconds", "images_per_second"),
     }
     students = {
