@@ -47,8 +47,18 @@ def _equal(layer, other):
 
 
 def find_preprocessing(student):
-    """Returns the student's preprocessing layers; usually one or none."""
-    return [layer for layer in student.layers if layer.name.startswith(NAME)]
+    """Returns the student's preprocessing layers; usually one or none.
+
+    Those of our networks have a name of their own. In another classifier a
+    `Rescaling` that takes the model's input says that this is pixels.
+    """
+    own = [layer for layer in student.layers if layer.name.startswith(NAME)]
+    return own or [
+        layer
+        for layer in student.layers
+        if isinstance(layer, keras.layers.Rescaling)
+        and layer.input is student.inputs[0]
+    ]
 
 
 def without_preprocessing(student):

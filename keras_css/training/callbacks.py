@@ -64,7 +64,8 @@ class NonFiniteGuard(keras.callbacks.Callback):
             f"The loss must stay finite, but '{name}' became "
             f"{float(logs[name])} in epoch {self.epoch + 1}, {place}: lower "
             "the learning rate, or check that all labels are classes, or "
-            "shares that sum to 1; the last complete checkpoint is kept."
+            "shares that sum to 1. The weights may be lost: go on from a "
+            "checkpoint, or with a new cohort."
         )
 
 

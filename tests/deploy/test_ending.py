@@ -34,7 +34,7 @@ def dense(activation=None, classes=4, **options):
 
 def before(image):
     he_normal = keras.initializers.HeNormal(seed=3)
-    x = layers.Rescaling(1 / 255, name="preprocessing")(image)
+    x = layers.Rescaling(1 / 255)(image)
     x = layers.Conv2D(6, 3, kernel_initializer=he_normal)(x)
     return layers.GlobalMaxPooling2D()(x)
 
