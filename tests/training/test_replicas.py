@@ -150,7 +150,8 @@ early = tiny.cohort()
 early.build((None, 8, 8, 1))
 alone = tiny.cohort().fit(x, y, 8, shuffle=False, verbose=0).history["loss"]
 devices = keras.distribution.list_devices("cpu")
-keras.distribution.set_distribution(keras.distribution.DataParallel(devices))
+parallel = keras.distribution.DataParallel(devices=devices)
+keras.distribution.set_distribution(parallel)
 both = tiny.cohort().fit(x, y, 8, shuffle=False, verbose=0).history["loss"]
 np.testing.assert_allclose(both, alone, rtol=1e-5)
 d = tiny.cohort()
