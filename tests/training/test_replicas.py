@@ -170,7 +170,7 @@ for call in (
     lambda: d.fit(x, y, 9, verbose=0),
     lambda: d.fit(x[:31], y[:31], 8, verbose=0),
     lambda: d.fit(x, y, 8, validation_data=(x[:31], y[:31]), verbose=0),
-    lambda: d.fit(x, y, 8, validation_split=0.04, verbose=0),
+    lambda: d.fit(x, y, 8, validation_split=0.02, verbose=0),
     lambda: d.fit(generator(9, 8), verbose=0),
     lambda: d.evaluate(x[:31], y[:31], verbose=0),
     lambda: d.evaluate(generator(9, 8), verbose=0),
