@@ -152,7 +152,8 @@ early = tiny.cohort()
 early.build((None, 8, 8, 1))
 alone = tiny.cohort().fit(x, y, 8, shuffle=False, verbose=0).history["loss"]
 devices = keras.distribution.list_devices("cpu")
-keras.distribution.set_distribution(keras.distribution.DataParallel(devices))
+parallel = keras.distribution.DataParallel(devices=devices)
+keras.distribution.set_distribution(parallel)
 both = tiny.cohort().fit(x, y, 8, shuffle=False, verbose=0).history["loss"]
 np.testing.assert_allclose(both, alone, rtol=1e-5)
 d = tiny.cohort()
@@ -171,7 +172,7 @@ for call in (
     lambda: d.fit(x, y, 9, verbose=0),
     lambda: d.fit(x[:31], y[:31], 8, verbose=0),
     lambda: d.fit(x, y, 8, validation_data=(x[:31], y[:31]), verbose=0),
-    lambda: d.fit(x, y, 8, validation_split=0.04, verbose=0),
+    lambda: d.fit(x, y, 8, validation_split=0.02, verbose=0),
     lambda: d.fit(generator(9, 8), verbose=0),
     lambda: d.evaluate(x[:31], y[:31], verbose=0),
     lambda: d.evaluate(generator(9, 8), verbose=0),
