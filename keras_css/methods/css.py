@@ -19,7 +19,7 @@ from keras_css.supervision import member_logits
 from keras_css_runtime.settings import Flag
 
 VARIANTS = ("released", "detached", "main_branch")
-# What a run takes that does not say: of the three the one that was best.
+# What a run takes that does not say: plain cost, preferred on validation.
 RECOMMENDED = "main_branch"
 # Two networks that are certain of a whole batch would score 0 / 0.
 SMALLEST_CE = 1e-12
