@@ -85,7 +85,7 @@ def test_what_was_made_in_a_scope_trains_outside(kind, places):
     strategy = getattr(tf.distribute, kind)(device)
     places = places.split()
     distiller = seeded(strategy.scope, places)
-    # Readers of its own ended the process, now and then.
+    # No iterator of the strategy's own: suspected of a crash.
     distribute = distiller.distribute_strategy.experimental_distribute_dataset
     assert isinstance(distribute(tf.data.Dataset.range(1)), tf.data.Dataset)
     found = losses(distiller)

@@ -12,9 +12,10 @@ from keras_css.training.replicas import refuse_replicas
 class OneReplica:
     """A strategy of one replica that takes its batches as they are.
 
-    Strategies read through an iterator of their own, whose threads go on while
-    Keras drops it at the end of an epoch: seen to end the process (segmentation
-    fault). One replica has nothing to share out.
+    Strategies read through an iterator of their own, with its own threads. A
+    process was seen to end in a segmentation fault where Keras drops such an
+    iterator before validation; it is taken for the cause, which was not
+    proved. One replica has nothing to share out.
 
     The thread that tunes a dataset looks at it 10, 20, 40, ... ms after the
     last time and may miss that the epoch has ended: then it is waited for, up
