@@ -178,7 +178,8 @@ def moving_layers(distiller):
         if isinstance(layer, keras.layers.BatchNormalization)
         and layer.built
         and layer.trainable
-        and not layer.renorm
+        # Older Keras has no such option.
+        and not getattr(layer, "renorm", False)
         and layer.momentum < 1
     ]
 
