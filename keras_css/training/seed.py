@@ -36,6 +36,6 @@ def _forget_global_generator():
     Keras has no public way to it that leaves TensorFlow alone.
     """
     from keras.src.backend.common import global_state
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    # Keras' name of it, in newer releases a constant there.
+    global_state.set_global_attribute("global_seed_generator", None)
