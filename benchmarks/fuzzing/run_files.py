@@ -6,6 +6,7 @@ import json
 import pathlib
 import shutil
 
+import keras
 import numpy as np
 
 import keras_css
@@ -179,6 +180,7 @@ def _tables(cells):
     json_text([facts, *(row.to_json() for row in (*summary, *rows))]).encode()
 
 
+@keras.saving.register_keras_serializable(package="fuzzing")
 class _Small(Backbone):
     """One convolution a stage."""
 

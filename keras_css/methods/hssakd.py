@@ -73,7 +73,7 @@ class HSSAKD(Distillation):
         super().meet(networks)
         check_plain(self, networks, fewest=1, most=1)
         counts = {
-            name: len(stages_of(network.backbone, name))
+            name: len(network.backbone.stages())
             for name, network in networks.items()
         }
         if len(set(counts.values())) != 1:
@@ -180,22 +180,6 @@ def aggregate_of_turns(auxiliaries, turns, num_classes):
         by_turn = ops.reshape(together, (turns, -1, num_classes, ROTATIONS))
         said += [by_turn[r, :, :, r] for r in range(turns)]
     return sum(said) / len(said)
-
-
-def stages_of(backbone, name):
-    """Returns a backbone's stages.
-
-    Raises:
-        UserError: If it is a model that was cut, which has none.
-    """
-    try:
-        return backbone.stages()
-    except NotImplementedError:
-        raise UserError(
-            "HSSAKD needs backbones that are lists of stages, such as "
-            f"resnet20, received {type(backbone).__name__} in {name}: take "
-            "another backbone or method."
-        ) from None
 
 
 def check_square(image_shape):
