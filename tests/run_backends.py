@@ -26,12 +26,12 @@ BACKENDS = ("tensorflow", "jax", "torch")
 SLOWEST_FIRST = ("jax", "tensorflow", "torch")
 SECONDS_BETWEEN_SIGNS = 30
 TESTS = pathlib.Path(__file__).parent
-# Two halves of about the same length keep two cores busy to the end; commands
-# share trained runs, and so a process.
+# Two halves keep two cores busy to the end, but for `once` the longer one
+# first; commands share trained runs, and so a process.
 COMMANDS = TESTS / "journeys"
 HALVES = {
-    "commands": (str(COMMANDS),),
     "all else": (str(TESTS), f"--ignore={COMMANDS}"),
+    "commands": (str(COMMANDS),),
 }
 # On two idle cores, for so many backends.
 MINUTES = {1: 12, 2: 18, 3: 20}
@@ -144,18 +144,18 @@ def fast_suites(backends):
 
 
 def suites_of(installed, required, after):
-    """Returns list of `(backend, marks, part, files)`, the longest first.
+    """Returns list of `(backend, marks, part, files)`, long ones first.
 
     Args:
         installed: Backends that are there, in the order of `BACKENDS`.
         required: Those that were named.
         after: The backend that was tested by itself before, or None.
     """
-    last = []
+    between = []
     if after:
         named = [b for b in required if b in installed and b != after]
         wanted = [(b, "not once") for b in SLOWEST_FIRST if b in named]
-        last = [(after, "several", "all", (str(TESTS),))]
+        between = [(after, "several", "all", (str(TESTS),))]
     else:
         alone = "" if len(installed) > 1 else " and not several"
         wanted = [(b, "once" + alone) for b in installed[:1]]
@@ -163,7 +163,7 @@ def suites_of(installed, required, after):
             (b, "not once" + alone) for b in SLOWEST_FIRST if b in installed
         ]
     halves = [(*suite, *half) for suite in wanted for half in HALVES.items()]
-    return halves + last
+    return halves[:2] + between + halves[2:]
 
 
 def run_all(suites, logs):

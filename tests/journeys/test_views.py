@@ -1,14 +1,13 @@
-"""Views of images as a user types it: trained, resumed, shipped."""
+"""Views of images as a user types it: trained and shipped."""
 
 import json
 import pathlib
 
 import pytest
-from quick_run import forget_last_checkpoint
 
 TRAIN = (
     *("train", "--dataset", "digits", "--network_a", "resnet8"),
-    *("--transformation", "turned_quadrant", "--epochs", "2"),
+    *("--transformation", "turned_quadrant", "--epochs", "1"),
     *("--batch_size", "128", "--mixup", "0.2", "--augment_each_network"),
 )
 
@@ -25,19 +24,11 @@ def test_the_main_branch_of_views_ships_alone(call):
     assert sizes["network_a/main"] == sizes["network_a/branch_1"] == 78426
     assert result["parameters"]["network_a"] == 78426 + 65 * 20
 
-    forget_last_checkpoint(run)
-    code, out, err = call("train", "--run_dir", run, "--resume")
-    assert code == 0, err
-    assert "resuming after epoch 1" in out
-    again = json.loads((run / "result.json").read_text())
-    for student, accuracy in again["test"].items():
-        assert abs(accuracy - result["test"][student]) < 0.05, student
-
     student = ("--student", "network_a/main")
     code, _, err = call("to_onnx", "--run_dir", run, *student)
     assert code == 0, err
     report = json.loads((run / "student.json").read_text())
     assert report["student"] == "network_a/main"
     assert report["accuracy"]["test"] == pytest.approx(
-        again["test"]["network_a/main"]
+        result["test"]["network_a/main"]
     )
