@@ -133,5 +133,10 @@ def least_error_weights(products):
     scale = ops.trace(products) / count
     ridge = (1e-4 * scale + 1e-12) * ops.eye(count, dtype=products.dtype)
     ones = ops.ones((count, 1), dtype=products.dtype)
-    solved = ops.solve(products + ridge, ones)[:, 0]
-    return solved / ops.sum(solved)
+    # TensorFlow raises at NaN, of a label that is no class: it comes out again.
+    known = ops.isfinite(scale)
+    matrix = ops.where(
+        known, products + ridge, ops.eye(count, dtype=scale.dtype)
+    )
+    solved = ops.solve(matrix, ones)[:, 0]
+    return ops.where(known, solved / ops.sum(solved), float("nan"))
