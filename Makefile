@@ -2,7 +2,7 @@
 #   make demo                      set-up, then CSS and its baseline on digits
 #   make test                      set-up, then the tests on installed backends
 # Options:
-#   make test FAST=1               a choice of them in about three minutes
+#   make test FAST=1               a choice of them in a few minutes
 #   make demo BACKEND=jax          on another backend (installed if missing)
 #   make test BACKENDS="tensorflow jax torch"   install these and require them
 #   make test BACKENDS="jax torch" AFTER=tensorflow   only what make test left
