@@ -66,6 +66,9 @@ class BackendRun:
                     **os.environ,
                     "KERAS_BACKEND": backend,
                     "TF_CPP_MIN_LOG_LEVEL": "2",
+                    # A suite a core: PyTorch's threads would wait for cores
+                    # that the other one has, up to eight times as long.
+                    "OMP_NUM_THREADS": "1",
                     # Most of the time would go into making JAX's programs
                     # fast that run for a few steps. What compares numbers
                     # turns it off: the fixture `optimized`.
