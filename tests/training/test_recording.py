@@ -35,11 +35,12 @@ class Same(keras.layers.Layer):
         return input_shape
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class Noise(Same):
     """Draws random numbers, as dropout does."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.generator = keras.random.SeedGenerator(0)
 
     def call(self, x):
@@ -47,6 +48,7 @@ class Noise(Same):
         return x + 0.01 * keras.random.normal(shape, seed=self.generator)
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class ReadsValues(Same):
     """Decides on the host."""
 
@@ -56,6 +58,7 @@ class ReadsValues(Same):
         return x if float(keras.ops.mean(x)) > 0 else 2 * x
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class Assigns(Same):
     """Variables that are read before and after they are written."""
 
@@ -75,11 +78,12 @@ class Assigns(Same):
         return x * self.shift - self.centre
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class KeepsTensor(Same):
     """Goes on with what it kept of the last batch."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.last = 0.0
 
     def call(self, x, training=None):
@@ -90,11 +94,12 @@ class KeepsTensor(Same):
         return y
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class CountsSteps(Same):
     """Changes a tensor of its own, whatever the batch is."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.steps = keras.ops.zeros(())
 
     def call(self, x, training=None):
@@ -104,11 +109,12 @@ class CountsSteps(Same):
         return x
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class WritesBuffer(Same):
     """Changes a tensor that is no variable."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.sums = keras.ops.zeros((3,))
 
     def call(self, x):
@@ -118,6 +124,7 @@ class WritesBuffer(Same):
         return x + self.sums[0]
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class WritesThroughViews(Same):
     def call(self, x):
         if isinstance(x, keras.KerasTensor):
@@ -127,11 +134,12 @@ class WritesThroughViews(Same):
         return x + sums.sum()
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class ForeignWeight(Same):
     """A parameter that PyTorch's module reads by itself."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.module = keras.layers.TorchModuleWrapper(_scale_module())
 
     def call(self, x):
@@ -152,6 +160,7 @@ def _scale_module():
     return Scale()
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class AddsLoss(Same):
     def call(self, x):
         self.add_loss(0.1 * keras.ops.mean(keras.ops.square(x)))
