@@ -14,6 +14,8 @@ from keras_css.training.statistics import slowest_momentum
 LEARNED, AT_CHANCE = 0.2, 0.05
 # Of what running averages began with.
 MUCH_LEFT = 0.1
+# So many of its standard errors may an accuracy lie off by chance.
+BY_CHANCE = 3
 
 
 class EpochCounter(keras.callbacks.Callback):
@@ -73,7 +75,8 @@ class ValidationGuard(keras.callbacks.Callback):
     """Says at the end of `fit` that validation lies far below training.
 
     That is: at chance, or nearer to it than to training while BatchNorm's
-    averages still hold much of what they began with.
+    averages still hold much of what they began with; and so many images
+    below half of what training learned that few images do not explain it.
 
     Args:
         callbacks: The other callbacks of `fit`.
@@ -85,10 +88,14 @@ class ValidationGuard(keras.callbacks.Callback):
             isinstance(other, ReEstimatedStatistics) for other in callbacks
         )
         self.logs = None
+        self.images = 0.0
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_loss" in (logs or {}):
             self.logs = dict(logs)
+            # Validation was the last to count; the next epoch begins anew.
+            counted = self.model.accuracy_means.count
+            self.images = float(ops.convert_to_numpy(counted))
 
     def on_train_end(self, logs=None):
         line = self.logs and self._doubt()
@@ -107,6 +114,10 @@ class ValidationGuard(keras.callbacks.Callback):
         kept = (validated - chance) / (1 - chance)
         lag = self._lag()
         if learned < LEARNED or kept > (learned / 2 if lag else AT_CHANCE):
+            return None
+        half = (trained + chance) / 2
+        error = math.sqrt(half * (1 - half) / max(self.images, 1.0))
+        if validated > half - BY_CHANCE * error:
             return None
         return (
             f"Validation accuracy is {validated:.3f} (chance: {chance:.3f}) "

@@ -107,6 +107,25 @@ def test_a_short_run_with_a_slow_momentum_validates_as_it_trains(caplog):
         assert_same(values(found), values(expected))
 
 
+def test_few_validation_images_are_no_reason_to_doubt_them(caplog):
+    """Three images at chance say nothing; 32 with others' labels do."""
+    x, y = data(48)
+    images, labels = data(32, seed=1)
+
+    def said(count):
+        caplog.clear()
+        slow_cohort().fit(
+            *(x, y, 8, 8, 0),
+            validation_data=(images[:count], (labels[:count] + 1) % 4),
+            callbacks=[ReEstimatedStatistics(x, y, 8)],
+        )
+        return [r.getMessage() for r in caplog.records if OURS in r.name]
+
+    assert said(3) == []
+    (line,) = said(32)
+    assert "do validation images and labels suit those of training?" in line
+
+
 def first_norm(distiller):
     """Returns the first convolution of a network, its BatchNorm's layer."""
     found = list(distiller.networks[0].trunk._flatten_layers())
