@@ -159,6 +159,7 @@ def final_weights(run):
     return found
 
 
+@pytest.mark.once
 def test_a_resumed_run_ends_like_an_uninterrupted_one(trained, command):
     """As if killed after the first or second of three epochs."""
     place, _ = trained
@@ -197,6 +198,7 @@ def without_seconds(rows):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
+@pytest.mark.once
 def test_the_same_seed_repeats_exactly(trained, command):
     place, _ = trained
     again = place / "again"

@@ -1,7 +1,7 @@
 """Each method's loss and gradients against its formula in float64.
 
-The methods compute in float32, or, for `tests/parity/test_float64.py`, in
-float64 themselves.
+`tests/parity/test_float64.py` runs this file, with methods that compute in
+float64 themselves; run by itself they do so in float32.
 """
 
 import functools
@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 import tiny
-from gradients import value_and_gradients
+from gradients import compiled
+from gradients import differentiated
 
 from keras_css import OnlineDistiller
 from keras_css.methods import CLILR
@@ -251,33 +252,62 @@ def soft_labels():
     return rows.astype("float32")
 
 
+@functools.cache
+def met(name):
+    """Returns a case that has met its cohort, its loss and its formula.
+
+    The loss takes leaves, labels and the samples' weights, and returns value
+    and gradients; one program for all tests. The formula takes leaves that
+    move, those that do not, and labels.
+    """
+    case = CASES[name]()
+    case.meet()
+
+    def loss(tensors, labels, weight=None):
+        # What a method assigns would be there for the next test.
+        with keras.StatelessScope():
+            return case.method.compute_losses(
+                nested(tensors), labels, weight, epoch=EPOCH, training=True
+            )["loss"]
+
+    def formula(moved, fixed, labels):
+        options = {}
+        if isinstance(case.method, OKDDip):
+            for kind in ("query", "key"):
+                (kernel,) = getattr(case.method, kind).get_weights()
+                options[kind] = np.asarray(kernel, "float64")
+        w = formulas.ramp(EPOCH, 5)
+        return case.formula(moved, fixed, labels, w, 3.0, **options)
+
+    return case, differentiated(loss), formula
+
+
+def terms_of(method, leaves):
+    """Returns the terms of the loss where all labels are the class 0."""
+
+    def terms(leaves):
+        return method.compute_losses(
+            nested(leaves), np.zeros(B, "int32"), epoch=EPOCH, training=True
+        )
+
+    return compiled(terms)(leaves)
+
+
+def exactly(leaves):
+    return {name: leaf.astype("float64") for name, leaf in leaves.items()}
+
+
 @pytest.mark.parametrize("labels", [LABELS, soft_labels()], ids=["", "soft"])
 @pytest.mark.parametrize("name", CASES)
 def test_loss_and_gradients(name, labels):
-    case = CASES[name]()
-    case.meet()
+    case, loss, formula = met(name)
     leaves = case.outputs()
-    formula = case.formula
-    if isinstance(case.method, OKDDip):
-        formula = functools.partial(
-            formula,
-            query=np.asarray(case.method.query.get_weights()[0], "float64"),
-            key=np.asarray(case.method.key.get_weights()[0], "float64"),
-        )
-
-    def loss(tensors):
-        return case.method.compute_losses(
-            nested(tensors), labels, epoch=EPOCH, training=True
-        )["loss"]
-
-    value, gradients = value_and_gradients(loss, leaves)
-    exact = {n: leaf.astype("float64") for n, leaf in leaves.items()}
-    w = formulas.ramp(EPOCH, 5)
-
+    value, gradients = loss(leaves, labels)
+    exact = exactly(leaves)
     y = labels if labels.ndim == 1 else labels.astype("float64")
 
     def reference(moved):
-        return formula(moved, exact, y, w, 3.0)
+        return formula(moved, exact, y)
 
     is_exact = EXACT and name not in INEXACT
     assert value == pytest.approx(
@@ -306,30 +336,17 @@ def test_loss_and_gradients(name, labels):
 @pytest.mark.parametrize("name", CASES)
 def test_a_label_that_is_no_class_makes_the_loss_nan(name):
     """Too large a label, of heads of every kind; nothing raises."""
-    case = CASES[name]()
-    case.meet()
+    case, loss, _ = met(name)
     for wrong in (C, -1):
-        labels = np.array([0, 3, 1, wrong, 3], "int32")
-        terms = case.method.compute_losses(
-            nested(case.outputs()), labels, epoch=EPOCH, training=True
-        )
-        assert np.isnan(float(terms["loss"]))
+        value, _ = loss(case.outputs(), np.array([0, 3, 1, wrong, 3], "int32"))
+        assert np.isnan(value)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_one_hot_labels_are_those_classes(name):
-    case = CASES[name]()
-    case.meet()
-    found = []
-    for labels in (LABELS, np.eye(C, dtype="float32")[LABELS]):
-
-        def loss(tensors, labels=labels):
-            return case.method.compute_losses(
-                nested(tensors), labels, epoch=EPOCH, training=True
-            )["loss"]
-
-        found.append(value_and_gradients(loss, case.outputs()))
-    (value, gradients), (again, same) = found
+    case, loss, _ = met(name)
+    value, gradients = loss(case.outputs(), LABELS)
+    again, same = loss(case.outputs(), np.eye(C, dtype="float32")[LABELS])
     assert again == pytest.approx(value, rel=1e-6)
     for key, gradient in gradients.items():
         np.testing.assert_allclose(same[key], gradient, atol=1e-6)
@@ -357,9 +374,7 @@ def test_equal_peers_have_nothing_to_teach(name):
         same = row[:, : shape[0]] if of_turns(key) else row[:B, : shape[0]]
         same = same if len(shape) == 2 else same[..., 0]
         leaves[key] = np.broadcast_to(same, (len(same), *shape)).copy()
-    terms = case.method.compute_losses(
-        nested(leaves), np.zeros(B, "int32"), epoch=EPOCH, training=True
-    )
+    terms = terms_of(case.method, leaves)
     teaching = {n: float(v) for n, v in terms.items() if "/kd" in n}
     assert teaching
     assert all(abs(value) < 1e-5 for value in teaching.values()), teaching
@@ -373,9 +388,7 @@ def test_equal_networks_of_css_have_nothing_to_teach(variant):
         leaves = {n: v for n, v in leaves.items() if "logits" in n}
     shapes = {name: value.shape[1:] for name, value in leaves.items()}
     Case(method, shapes, None).meet()
-    terms = method.compute_losses(
-        nested(leaves), np.zeros(B, "int32"), epoch=EPOCH, training=True
-    )
+    terms = terms_of(method, leaves)
     teaching = {n: float(v) for n, v in terms.items() if "kd" in n}
     assert len(teaching) == (6 if variant == "main_branch" else 2)
     assert all(abs(value) < 1e-5 for value in teaching.values()), teaching
@@ -387,25 +400,20 @@ def test_samples_without_weight_do_not_count(name):
 
     But for targets of KDCL that are chosen on a batch: on the whole of it.
     """
-    case = CASES[name]()
-    case.meet()
-    leaves, labels = case.outputs(), np.array([0, 3, 1, 2, 3], "int32")
-    weight = np.array([2.5, 2.5, 0, 0, 0], FLOATX)
-    whole = case.method.compute_losses(
-        nested(leaves), labels, weight, epoch=EPOCH, training=True
-    )
+    case, loss, formula = met(name)
+    leaves = case.outputs()
+    whole, _ = loss(leaves, LABELS, np.array([2.5, 2.5, 0, 0, 0], FLOATX))
     turns = np.arange(case.turns)[:, None] * B
     rows = (turns + np.arange(2)).ravel()
-    part = {n: v[rows] if of_turns(n) else v[:2] for n, v in leaves.items()}
+    exact = exactly(leaves)
+    part = {n: v[rows] if of_turns(n) else v[:2] for n, v in exact.items()}
     if name in ("kdcl naive", "kdcl linear"):
         choose = getattr(formulas, name.split()[1])
-        z = [v[..., 0].astype("float64") for v in leaves.values()]
-        target = choose(z, labels)[:2]
-        loss = formulas.kdcl(lambda *_: target)
+        z = [v[..., 0] for v in exact.values()]
+        target = choose(z, LABELS)[:2]
+        chosen = formulas.kdcl(lambda *_: target)
         w = formulas.ramp(EPOCH, 5)
-        expected = loss(part, part, labels[:2], w, 3.0)
+        expected = chosen(part, part, LABELS[:2], w, 3.0)
     else:
-        expected = case.method.compute_losses(
-            nested(part), labels[:2], epoch=EPOCH, training=True
-        )["loss"]
-    assert float(whole["loss"]) == pytest.approx(float(expected), rel=1e-4)
+        expected = formula(part, part, LABELS[:2])
+    assert whole == pytest.approx(expected, rel=1e-4)
