@@ -8,9 +8,9 @@ import tarfile
 import tempfile
 import zipfile
 
-from keras_css.arrays import check_expansion
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css.untrusted.sizes import check_expansion
 
 ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 

@@ -6,9 +6,9 @@ import zipfile
 
 import keras
 
-from keras_css.arrays import check_expansion
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css.untrusted.sizes import check_expansion
 from keras_css_runtime.errors import refuse_url
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
