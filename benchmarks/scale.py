@@ -51,8 +51,7 @@ def main(arguments=None):
     for point, reason in results["not_run"].items():
         print(f"not run: {point}: {reason}")
     if flags.keep:
-        path = keep(results, flags.keep, f"scale_{flags.axis}")
-        print(f"kept in {path}")
+        print(keep(results, flags.keep, f"scale_{flags.axis}"))
     return 1 if results["not_run"] else 0
 
 

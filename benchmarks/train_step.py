@@ -81,13 +81,8 @@ def main(arguments=None):
         if flags.out:
             flags.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     print(table(results))
-    path = keep(
-        results,
-        HERE / "results" if flags.keep else None,
-        f"train_step_{flags.case}",
-    )
-    if path:
-        print(f"kept in {path}")
+    if flags.keep:
+        print(keep(results, HERE / "results", f"train_step_{flags.case}"))
     return 0 if not results["not_run"] else 1
 
 
