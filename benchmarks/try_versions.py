@@ -4,7 +4,7 @@
 
 Makes an environment with the lower bounds of `pyproject.toml`, or with the
 newest releases inside its bounds. There, on each backend, a recipe trains for
-an epoch and its student is exported. Ends with 1 if something did not work. --with
+an epoch and its student is exported. Ends with 1 if something failed. --with
 replaces or adds a requirement, such as a Keras that is not released yet or one
 PyTorch for both, because most are gigabytes. Needs a package index.
 """
