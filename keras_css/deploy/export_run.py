@@ -18,9 +18,9 @@ from keras_css.evaluation.students import KINDS
 from keras_css.methods import Independent
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.evaluate import load_run
-from keras_css.saved import load_keras
 from keras_css.students.preprocessing import find_preprocessing
 from keras_css.training import OnlineDistiller
+from keras_css.untrusted.keras_files import load_keras
 
 PROOF_IMAGES = 512
 

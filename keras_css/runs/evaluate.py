@@ -13,8 +13,8 @@ from keras_css.evaluation import measure_test
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
-from keras_css.saved import load_keras
 from keras_css.training import OnlineDistiller
+from keras_css.untrusted.keras_files import load_keras
 from keras_css_runtime.shapes import RUN
 from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import is_result
