@@ -95,7 +95,7 @@ def _targets(run, student, path):
     # What is measured only cannot be cut out.
     accuracies = {
         name: run.result["validation"][name]
-        for name in run.distiller.method.student_parts()
+        for name in run.distiller.student_parts()
     }
     if student != "all":
         path = pathlib.Path(path or run.folder.path / "student.onnx")
@@ -196,7 +196,7 @@ def export_model(
 
 
 def _named_student(distiller, name):
-    known = list(distiller.method.student_parts())
+    known = list(distiller.student_parts())
     if len(known) == 1:
         name = known[0]
     if name not in known:

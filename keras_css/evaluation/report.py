@@ -26,11 +26,13 @@ def student_table(result):
 
 def accuracy_lines(result):
     """Returns the table of all students as lines for a terminal."""
-    lines = [f"{'student':<22}{'validation':>12}{'test':>10}{'ECE':>10}"]
-    for name, validation, test, error in student_table(result):
+    rows = student_table(result)
+    wide = max(22, *(len(name) + 2 for name, *_ in rows))
+    lines = [f"{'student':<{wide}}{'validation':>12}{'test':>10}{'ECE':>10}"]
+    for name, validation, test, error in rows:
         mark = "  best on validation" if name == result["best_student"] else ""
         lines.append(
-            f"{name:<22}{validation:>12.4f}{test:>10.4f}{error:>10.4f}{mark}"
+            f"{name:<{wide}}{validation:>12.4f}{test:>10.4f}{error:>10.4f}{mark}"
         )
     return lines
 

@@ -10,9 +10,13 @@ from keras_css.evaluation.agreement import pairwise_agreement
 from keras_css.evaluation.calibration import expected_calibration_error
 from keras_css.evaluation.diversity import diversity
 
+# Behind the name of a student with averaged weights.
+AVERAGED = "/averaged"
+
 
 def student_kind(name):
     """Returns 0 for a branch, 1 for a network, 2 for the ensemble: its cost."""
+    name = name.removesuffix(AVERAGED)
     if name == "ensemble":
         return 2
     return 0 if "/" in name else 1
@@ -28,7 +32,7 @@ def best_student(accuracies):
     """
 
     def rank(name):
-        transformed = not name.endswith("/main")
+        transformed = not name.removesuffix(AVERAGED).endswith("/main")
         return (-accuracies[name], student_kind(name), transformed)
 
     return min(accuracies, key=rank)
@@ -77,9 +81,7 @@ def evaluate_students(distiller, split, batch_size=128):
         Dict from student name to accuracy, a fraction of 1; every image
         counts the same.
     """
-    students = distiller.predict(
-        EvaluationBatches(split, batch_size), verbose=0
-    )
+    _, students = _predictions(distiller, split, batch_size)
     return _accuracies(students, split.labels)
 
 
@@ -98,14 +100,11 @@ def measure_test(distiller, split, batch_size=128):
         networks' branches and the means of the agreement. `agreement` is
         `pairwise_agreement` of all students that are single branches.
     """
-    outputs = distiller.predict_outputs(
-        EvaluationBatches(split, batch_size), verbose=0
-    )
-    students = students_of(distiller.method, outputs)
+    outputs, students = _predictions(distiller, split, batch_size)
     branches = {
         name: logits
         for name, logits in students.items()
-        if KINDS[student_kind(name)] == "branch"
+        if KINDS[student_kind(name)] == "branch" and not name.endswith(AVERAGED)
     }
     agreement = pairwise_agreement(branches, split.labels)
     networks = {
@@ -123,6 +122,20 @@ def measure_test(distiller, split, batch_size=128):
         },
     }
     return measured, agreement
+
+
+def _predictions(distiller, split, batch_size):
+    """Returns the networks' outputs, and every student's logits."""
+    batches = EvaluationBatches(split, batch_size)
+    outputs = distiller.predict_outputs(batches, verbose=0)
+    students = students_of(distiller.method, outputs)
+    if distiller.average_weights:
+        with distiller.averaged():
+            found = distiller.predict(batches, verbose=0)
+        for name in distiller.student_parts():
+            if name.endswith(AVERAGED):
+                students[name] = found[name.removesuffix(AVERAGED)]
+    return outputs, students
 
 
 def students_of(method, outputs):

@@ -80,6 +80,7 @@ class RunConfig(DataRequest):
         cutmix: Alpha of CutMix; 0 for none.
         mix_probability: Share of the batches that are mixed.
         label_smoothing: Share of a label that all classes get alike.
+        average_weights: Largest decay of averaged weights; 0 for none.
         augment_each_network: Whether every network (every branch where the
             method has it so) sees its own changes.
         precision: Of the networks while they train, a name of `PRECISIONS`;
@@ -125,6 +126,7 @@ class RunConfig(DataRequest):
     cutmix: float = 0.0
     mix_probability: float = 1.0
     label_smoothing: float = 0.0
+    average_weights: float = 0.0
     augment_each_network: bool | None = None
     precision: str = "float32"
 
@@ -140,14 +142,13 @@ class RunConfig(DataRequest):
         "learning_rate": Number(
             0, 10**6, above=True, below=True, optional=True
         ),
-        "momentum": FRACTION,
+        **dict.fromkeys(("momentum", "average_weights"), FRACTION),
         "weight_decay": NOT_NEGATIVE,
         "schedule": Choice(SCHEDULES),
         "random_resized_crop": Number(0, 1, optional=True),
         "color_jitter": Number(0, 1),
         "rand_augment": Number(0, 10),
-        "mixup": Number(0, 100),
-        "cutmix": Number(0, 100),
+        **dict.fromkeys(("mixup", "cutmix"), Number(0, 100)),
         "mix_probability": Number(0.001, 1),
         "label_smoothing": Number(0, 0.999),
         "precision": Choice(PRECISIONS),
