@@ -16,7 +16,7 @@ OWN_NAMES = (
     *("epochs", "steps", "batch_size"),
     *("optimizer", "learning_rate", "momentum", "nesterov", "weight_decay"),
     *("schedule", "warmup_epochs", "lr_milestones", "precision"),
-    "average_weights",
+    *("average_weights", "ship"),
 )
 NAMES = (*OWN_NAMES, *data_flags.NAMES, *augmentation_flags.NAMES)
 
@@ -49,6 +49,12 @@ flags.DEFINE_string(
     None,
     "Backbone of the second; 'none' for a single network. Default: that of the "
     "first, as many networks as the method has.",
+)
+flags.DEFINE_string(
+    "ship",
+    "all",
+    "Networks that the best student may be cut from, such as network_a: a "
+    "larger network_b then only teaches.",
 )
 flags.DEFINE_string("network_c", None, "Backbone of a third network.")
 flags.DEFINE_string("network_d", None, "Backbone of a fourth one.")

@@ -137,7 +137,7 @@ def kind_of(student, result):
         result: The contents of a `result.json` that has it.
     """
     if student not in result["student_parameters"]:
-        # Measured, and cannot be cut out.
+        # Measured, and cannot be cut out or may not ship.
         return "other"
     return KINDS[student_kind(student)]
 

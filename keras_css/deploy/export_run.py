@@ -14,7 +14,9 @@ from keras_css.deploy.run_data import data_of_run
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.evaluation import choose_student
+from keras_css.evaluation import shipping
 from keras_css.evaluation.students import KINDS
+from keras_css.evaluation.students import student_kind
 from keras_css.methods import Independent
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.evaluate import load_run
@@ -93,10 +95,8 @@ def export_run(
 def _targets(run, student, path):
     """Returns dict from the path of each file to its student's name."""
     # What is measured only cannot be cut out.
-    accuracies = {
-        name: run.result["validation"][name]
-        for name in run.distiller.student_parts()
-    }
+    parts = shipping(run.distiller.student_parts(), run.config.ship)
+    accuracies = {name: run.result["validation"][name] for name in parts}
     if student != "all":
         path = pathlib.Path(path or run.folder.path / "student.onnx")
         return {path: choose_student(student, accuracies)}
@@ -106,7 +106,7 @@ def _targets(run, student, path):
         )
     targets = {}
     for kind in KINDS:
-        if kind == "ensemble" and kind not in accuracies:
+        if not any(KINDS[student_kind(name)] == kind for name in accuracies):
             continue
         target = run.folder.path / f"student_{kind}.onnx"
         targets[target] = choose_student(kind, accuracies)

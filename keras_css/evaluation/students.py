@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_css.data.batches import EvaluationBatches
+from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.evaluation.agreement import pairwise_agreement
 from keras_css.evaluation.calibration import expected_calibration_error
@@ -36,6 +37,36 @@ def best_student(accuracies):
         return (-accuracies[name], student_kind(name), transformed)
 
     return min(accuracies, key=rank)
+
+
+def shipping(parts, ship="all"):
+    """Returns the students that may ship: those of such networks alone.
+
+    Args:
+        parts: Dict as of `OnlineDistiller.student_parts`.
+        ship: Names of the networks that may, a list or with commas; "all".
+
+    Raises:
+        UserError: If there is no such network, or no student is left.
+    """
+    if ship == "all":
+        return parts
+    ship = ship.split(",") if isinstance(ship, str) else list(ship)
+    known = {network for members in parts.values() for network, _ in members}
+    for name in ship:
+        if name not in known:
+            raise unknown_name("network to ship", name, sorted(known))
+    found = {
+        name: members
+        for name, members in parts.items()
+        if all(network in ship for network, _ in members)
+    }
+    if not found:
+        raise UserError(
+            "At least one student must consist of networks that may ship, "
+            f"received {', '.join(ship) or 'none'}: name more networks."
+        )
+    return found
 
 
 # In the order of `student_kind`.

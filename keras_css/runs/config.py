@@ -86,6 +86,7 @@ class RunConfig(DataRequest):
         precision: Of the networks while they train, a name of `PRECISIONS`;
             losses and statistics are in float32 always, and so are the
             networks that are measured at the end and saved.
+        ship: Networks that students may ship from, commas between; or "all".
         seed: Of weights, order, augmentation and the validation part.
     """
 
@@ -129,6 +130,7 @@ class RunConfig(DataRequest):
     average_weights: float = 0.0
     augment_each_network: bool | None = None
     precision: str = "float32"
+    ship: str = "all"
 
     # Commands have a flag for each.
     sign = "--"
@@ -137,7 +139,7 @@ class RunConfig(DataRequest):
         **dict.fromkeys(("branches", "epochs", "steps", "batch_size"), SOME),
         **dict.fromkeys(("warmup_epochs", "crop_padding", "cutout"), ANY),
         "freeze": Choice(FREEZE),
-        "pretrained_rate": Number(0, 1),
+        **dict.fromkeys(("pretrained_rate", "color_jitter"), Number(0, 1)),
         "optimizer": Choice(OPTIMIZERS),
         "learning_rate": Number(
             0, 10**6, above=True, below=True, optional=True
@@ -146,7 +148,6 @@ class RunConfig(DataRequest):
         "weight_decay": NOT_NEGATIVE,
         "schedule": Choice(SCHEDULES),
         "random_resized_crop": Number(0, 1, optional=True),
-        "color_jitter": Number(0, 1),
         "rand_augment": Number(0, 10),
         **dict.fromkeys(("mixup", "cutmix"), Number(0, 100)),
         "mix_probability": Number(0.001, 1),

@@ -10,6 +10,7 @@ from keras_css.copies import take_weights
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
+from keras_css.evaluation import shipping
 from keras_css.evaluation.figures import draw_agreement
 from keras_css.evaluation.figures import draw_curves
 from keras_css.evaluation.report import write_report
@@ -35,6 +36,7 @@ def finish(
     say,
 ):
     """Measures the last and the selected epoch and writes what remains."""
+    candidates = shipping(distiller.student_parts(), config.ship)
     _settle(distiller, batches)
     take_weights(twin, distiller)
     # As they are stored, without augmentation: does it fit what it learns?
@@ -76,13 +78,13 @@ def finish(
                 {**distiller.named_networks, **distiller.method.own_networks},
                 parts,
             )
-            for name, parts in distiller.student_parts().items()
+            for name, parts in candidates.items()
         },
         "train": train,
         "validation": validation,
         **measured,
         "best_student": best_student(
-            {name: validation[name] for name in distiller.student_parts()}
+            {name: validation[name] for name in candidates}
         ),
         "selected_epoch": {"epoch": selected_epoch, **selected},
         "rollbacks": read_rollbacks(folder),

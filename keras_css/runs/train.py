@@ -15,6 +15,7 @@ from keras_css.data.dataset import as_evaluated
 from keras_css.data.load import load
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import UserError
+from keras_css.evaluation import shipping
 from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import MetricsSoFar
 from keras_css.runs.checkpoints import read_state
@@ -143,6 +144,7 @@ def _train(
         ),
     )
     distiller.build((None, *dataset.image_shape))
+    shipping(distiller.student_parts(), config.ship)
     if not begun:
         load_initial_weights(config, distiller, say)
     if config.pretrained_rate != 1:
@@ -181,6 +183,7 @@ def _train(
         checkpoints = Checkpoints(
             *(folder, history, entries, checkpoint_minutes, signals),
             every_epoch=every_epoch,
+            ship=config.ship,
         )
         statistics = ReEstimatedStatistics(batches)
         callbacks = [Shuffle(batches), statistics, history, checkpoints]

@@ -6,6 +6,7 @@ from keras_css.errors import unknown_name
 from keras_css.evaluation.students import AVERAGED
 from keras_css.evaluation.students import KINDS
 from keras_css.evaluation.students import choose_student
+from keras_css.evaluation.students import shipping
 from keras_css.evaluation.students import students_of
 from keras_css.students import cut_student
 from keras_css.training.validated import as_arguments
@@ -67,7 +68,9 @@ class Students:
         }
         return {**parts, **averaged}
 
-    def student(self, name="best", image_shape=None, validation_data=None):
+    def student(
+        self, name="best", image_shape=None, validation_data=None, ship="all"
+    ):
         """Cuts a student out: an ordinary float32 Keras model.
 
         Args:
@@ -80,6 +83,7 @@ class Students:
                 built for images of any size.
             validation_data: As in `fit`: what to choose the best on, default
                 the validation data of the last `fit`.
+            ship: Names of the networks that the best may consist of.
 
         Returns:
             A functional Keras model from images to logits `(B, C)`, with the
@@ -97,14 +101,18 @@ class Students:
         if self.average_weights and str(name).endswith(AVERAGED):
             with self.averaged():
                 student = self.student(
-                    name.removesuffix(AVERAGED), image_shape, validation_data
+                    name.removesuffix(AVERAGED),
+                    *(image_shape, validation_data, ship),
                 )
             student.about["student"] += AVERAGED
             return student
         known = self.method.student_parts()
         if name not in known and name in ("best", *KINDS):
+            candidates = shipping(known, ship)
             accuracies = self._accuracies(name, validation_data)
-            name = choose_student(name, accuracies)
+            name = choose_student(
+                name, {one: accuracies[one] for one in candidates}
+            )
         if name not in known:
             raise unknown_name("student", name, ["best", *self.student_parts()])
         networks = {**self.named_networks, **self.method.own_networks}

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tiny
 
+from keras_css import UserError
 from keras_css.data import Split
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
+from keras_css.evaluation import shipping
 from keras_css.evaluation.calibration import expected_calibration_error
 from keras_css.methods import Independent
 
@@ -52,3 +54,17 @@ def test_of_equals_the_cheapest_is_the_best():
     assert best_student({**equal, "network_a": 0.6}) == "network_a"
     del equal["network_a/main"]
     assert best_student(equal) == "network_a/branch_0"
+
+
+@pytest.mark.once
+def test_students_of_the_networks_that_may_ship():
+    parts = tiny.cohort("css", num_branches=2).student_parts()
+    assert shipping(parts) == parts
+    own = [f"network_a/branch_{i}" for i in range(2)] + ["network_a"]
+    for ship in ("network_a", ["network_a"]):
+        assert list(shipping(parts, ship)) == own
+    assert shipping(parts, "network_a,network_b") == parts
+    with pytest.raises(UserError, match="network to ship 'b'"):
+        shipping(parts, "b")
+    with pytest.raises(UserError, match="received none"):
+        shipping(parts, [])
