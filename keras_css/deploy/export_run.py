@@ -38,8 +38,9 @@ def export_run(
 
     Args:
         run_dir: The run folder.
-        student: `best`, `branch`, `network` (the best of their kind on
-            validation), `ensemble`, a student's name, or `all` for the three
+        student: `best` (the cheapest within noise of the highest validation
+            accuracy), `accuracy`, `branch`, `network` (the most accurate, of
+            their kind), `ensemble`, a student's name, or `all` for the three
             kinds.
         path: Where the file goes; default `student.onnx` in the run folder,
             for `all` `student_<kind>.onnx`.
@@ -61,7 +62,7 @@ def export_run(
     run = load_run(run_dir, data_dir, say, changed_data=True)
     stored = run.folder.read_json(run.folder.config)["data"]
     data = data_of_run(stored, run.dataset, say)
-    targets = _targets(run, student, path)
+    targets = _targets(run, stored, student, path)
     reports, refused = {}, {}
     for path, name in targets.items():
         say(f"{name}: cutting it out of the cohort")
@@ -92,14 +93,22 @@ def export_run(
     return reports, refused
 
 
-def _targets(run, student, path):
-    """Returns dict from the path of each file to its student's name."""
+def _targets(run, stored, student, path):
+    """Returns dict from the path of each file to its student's name.
+
+    Args:
+        run: The `FinishedRun`.
+        stored: What the run's `config.json` says of its data.
+        student, path: As of `export_run`.
+    """
     # What is measured only cannot be cut out.
     parts = shipping(run.distiller.student_parts(), run.config.ship)
     accuracies = {name: run.result["validation"][name] for name in parts}
+    sizes = run.result["student_parameters"]
+    images = stored["validation_images"]
     if student != "all":
         path = pathlib.Path(path or run.folder.path / "student.onnx")
-        return {path: choose_student(student, accuracies)}
+        return {path: choose_student(student, accuracies, sizes, images)}
     if path is not None:
         raise UserError(
             "--out names one file, received --student all: leave it out."
@@ -109,7 +118,7 @@ def _targets(run, student, path):
         if not any(KINDS[student_kind(name)] == kind for name in accuracies):
             continue
         target = run.folder.path / f"student_{kind}.onnx"
-        targets[target] = choose_student(kind, accuracies)
+        targets[target] = choose_student(kind, accuracies, sizes, images)
     return targets
 
 

@@ -1,5 +1,7 @@
 """How good every student of a cohort is."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -23,7 +25,7 @@ def student_kind(name):
     return 0 if "/" in name else 1
 
 
-def best_student(accuracies):
+def most_accurate(accuracies):
     """Returns the name of the most accurate student, the cheapest of equals.
 
     A main branch has no transformation to compute: it is cheaper than others.
@@ -33,10 +35,47 @@ def best_student(accuracies):
     """
 
     def rank(name):
-        transformed = not name.removesuffix(AVERAGED).endswith("/main")
-        return (-accuracies[name], student_kind(name), transformed)
+        return (-accuracies[name], student_kind(name), _transformed(name))
 
     return min(accuracies, key=rank)
+
+
+def best_student(accuracies, sizes, images):
+    """Returns the cheapest student that is not shown to be less accurate.
+
+    One whose validation accuracy lies within `noise` of the highest. Of
+    several with as many parameters the untransformed, then the most accurate.
+
+    Args:
+        accuracies: Dict from student name to validation accuracy.
+        sizes: Dict from student name to its number of parameters.
+        images: Validation images.
+    """
+    highest = max(accuracies.values())
+
+    def rank(name):
+        kind = student_kind(name)
+        return (sizes[name], _transformed(name), kind, -accuracies[name])
+
+    near = [
+        name
+        for name, accuracy in accuracies.items()
+        if highest - accuracy <= noise(highest, accuracy, images)
+    ]
+    return min(near, key=rank)
+
+
+def noise(one, other, images):
+    """Returns one standard error of the difference of two accuracies.
+
+    sqrt((p (1 - p) + q (1 - q)) / n), as if each had n images of its own:
+    more than that of students who err on the same images.
+    """
+    return math.sqrt((one * (1 - one) + other * (1 - other)) / images)
+
+
+def _transformed(name):
+    return not name.removesuffix(AVERAGED).endswith("/main")
 
 
 def shipping(parts, ship="all"):
@@ -71,15 +110,17 @@ def shipping(parts, ship="all"):
 
 # In the order of `student_kind`.
 KINDS = ("branch", "network", "ensemble")
+WORDS = ("best", "accuracy", *KINDS[:2])
 
 
-def choose_student(word, accuracies):
+def choose_student(word, accuracies, sizes, images):
     """Returns the student that a word stands for.
 
     Args:
-        word: `"best"`, the most accurate one; `"branch"` or `"network"`, the
-            most accurate of its kind; or a student's name.
-        accuracies: Dict from student name to validation accuracy.
+        word: `"best"`, see `best_student`; `"accuracy"`, the most accurate
+            one; `"branch"` or `"network"`, the most accurate of its kind; or
+            a student's name.
+        accuracies, sizes, images: As of `best_student`.
 
     Raises:
         UserError: If there is no such student; the known ones are listed.
@@ -87,17 +128,15 @@ def choose_student(word, accuracies):
     if word in accuracies:
         return word
     if word == "best":
-        return best_student(accuracies)
-    if word in KINDS:
-        kind = KINDS.index(word)
-        of_kind = {
-            name: accuracy
-            for name, accuracy in accuracies.items()
-            if student_kind(name) == kind
-        }
-        if of_kind:
-            return best_student(of_kind)
-    raise unknown_name("student", word, [*KINDS[:2], "best", *accuracies])
+        return best_student(accuracies, sizes, images)
+    of_kind = {
+        name: accuracy
+        for name, accuracy in accuracies.items()
+        if word in ("accuracy", KINDS[student_kind(name)])
+    }
+    if of_kind:
+        return most_accurate(of_kind)
+    raise unknown_name("student", word, [*WORDS, *accuracies])
 
 
 def evaluate_students(distiller, split, batch_size=128):

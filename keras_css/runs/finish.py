@@ -10,15 +10,17 @@ from keras_css.copies import take_weights
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
+from keras_css.evaluation import most_accurate
 from keras_css.evaluation import shipping
 from keras_css.evaluation.figures import draw_agreement
 from keras_css.evaluation.figures import draw_curves
 from keras_css.evaluation.report import write_report
+from keras_css.evaluation.students import noise
 from keras_css.runs.checkpoints import load_selected
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.rollback import read_rollbacks
-from keras_css.students import count_parameters
+from keras_css.students import student_sizes
 from keras_css.training.statistics import re_estimate_statistics
 
 
@@ -36,7 +38,10 @@ def finish(
     say,
 ):
     """Measures the last and the selected epoch and writes what remains."""
+    networks = {**distiller.named_networks, **distiller.method.own_networks}
     candidates = shipping(distiller.student_parts(), config.ship)
+    sizes = student_sizes(networks, candidates)
+    images = len(splits["validation"])
     _settle(distiller, batches)
     take_weights(twin, distiller)
     # As they are stored, without augmentation: does it fit what it learns?
@@ -73,19 +78,11 @@ def finish(
             name: network.count_params()
             for name, network in distiller.named_networks.items()
         },
-        "student_parameters": {
-            name: count_parameters(
-                {**distiller.named_networks, **distiller.method.own_networks},
-                parts,
-            )
-            for name, parts in candidates.items()
-        },
+        "student_parameters": sizes,
         "train": train,
         "validation": validation,
         **measured,
-        "best_student": best_student(
-            {name: validation[name] for name in candidates}
-        ),
+        **_choice({n: validation[n] for n in sizes}, sizes, images),
         "selected_epoch": {"epoch": selected_epoch, **selected},
         "rollbacks": read_rollbacks(folder),
         "seconds": {
@@ -105,6 +102,20 @@ def finish(
     )
     write_json(folder.result, result)
     return result
+
+
+def _choice(accuracies, sizes, images):
+    """Returns the best student, and how far behind the most accurate it is."""
+    best = best_student(accuracies, sizes, images)
+    top = most_accurate(accuracies)
+    return {
+        "best_student": best,
+        "most_accurate": {
+            "student": top,
+            "ahead": accuracies[top] - accuracies[best],
+            "noise": noise(accuracies[top], accuracies[best], images),
+        },
+    }
 
 
 def _settle(distiller, batches):

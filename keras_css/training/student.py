@@ -5,10 +5,12 @@ from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.evaluation.students import AVERAGED
 from keras_css.evaluation.students import KINDS
+from keras_css.evaluation.students import WORDS
 from keras_css.evaluation.students import choose_student
 from keras_css.evaluation.students import shipping
 from keras_css.evaluation.students import students_of
 from keras_css.students import cut_student
+from keras_css.students import student_sizes
 from keras_css.training.validated import as_arguments
 from keras_css.training.validated import measure
 
@@ -75,9 +77,11 @@ class Students:
 
         Args:
             name: A student's name, such as `"network_a/branch_0"`; or
-                `"best"`, `"branch"`, `"network"`: the most accurate (of its
-                kind) with the weights as they are now. If no epoch of the
-                last `fit` ended with these, all are measured again. With
+                `"best"`, the cheapest whose validation accuracy lies within
+                one standard error of the highest (see `best_student`);
+                `"accuracy"`, `"branch"`, `"network"`: the most accurate (of
+                its kind). With the weights as they are now: if no epoch of
+                the last `fit` ended with these, all are measured again. With
                 `/averaged` behind it, the same with the averaged weights.
             image_shape: `(H, W, channels)`, needed only if the networks were
                 built for images of any size.
@@ -107,15 +111,18 @@ class Students:
             student.about["student"] += AVERAGED
             return student
         known = self.method.student_parts()
-        if name not in known and name in ("best", *KINDS):
-            candidates = shipping(known, ship)
-            accuracies = self._accuracies(name, validation_data)
+        networks = {**self.named_networks, **self.method.own_networks}
+        if name not in known and name in (*WORDS, *KINDS):
+            parts = shipping(known, ship)
+            accuracies, images = self._accuracies(name, validation_data)
             name = choose_student(
-                name, {one: accuracies[one] for one in candidates}
+                name,
+                {one: accuracies[one] for one in parts},
+                student_sizes(networks, parts),
+                images,
             )
         if name not in known:
-            raise unknown_name("student", name, ["best", *self.student_parts()])
-        networks = {**self.named_networks, **self.method.own_networks}
+            raise unknown_name("student", name, [*WORDS, *self.student_parts()])
         student = cut_student(networks, known[name], image_shape)
         used = sorted({network for network, _ in known[name]})
         student.about = {
@@ -126,7 +133,7 @@ class Students:
         return student
 
     def _accuracies(self, wanted, validation_data):
-        """Returns each student's validation accuracy with weights as now."""
+        """Returns accuracies with the weights as now, as of `measure`."""
         if validation_data is None:
             return self.validated.accuracies(self, wanted)
         return measure(self, as_arguments(validation_data))
