@@ -14,6 +14,7 @@ from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.precision import PRECISIONS
 from keras_css.runs.method_options import check_options
+from keras_css.runs.method_options import completed
 from keras_css.runs.method_options import literal
 from keras_css.runs.optimizer import OPTIMIZERS
 from keras_css.runs.optimizer import SCHEDULES
@@ -213,9 +214,8 @@ class RunConfig(DataRequest):
         """
         recipe = dataset.recipe
         epochs = self._epochs_on(dataset)
-        make = METHODS.get(self.method)
-        options = {**make.run_options(epochs), **self.method_options}
-        method = make(**options)
+        options = completed(self.method, self.method_options, epochs)
+        method = METHODS.get(self.method)(**options)
         network = self.network_settings(method, dataset.image_shape)
         defaults = {
             **dataclasses.asdict(recipe),

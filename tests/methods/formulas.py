@@ -43,6 +43,10 @@ def ramp(epoch, length):
     return np.exp(-5 * (1 - min(epoch, length) / length) ** 2)
 
 
+def ramp_down(epoch, length, epochs):
+    return np.clip((epochs - 1 - epoch) / length, 0, 1)
+
+
 def branches(z):
     return [z[:, :, i] for i in range(z.shape[2])]
 

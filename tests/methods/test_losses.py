@@ -14,6 +14,7 @@ import tiny
 from gradients import value_and_gradients
 
 from keras_css import OnlineDistiller
+from keras_css import UserError
 from keras_css.methods import CLILR
 from keras_css.methods import CSS
 from keras_css.methods import DML
@@ -129,7 +130,7 @@ def css_outputs(seed=3):
     }
 
 
-RAMP = {"ramp_up_epochs": 5}
+RAMP = {"ramp_up_epochs": 5, "ramp_down_epochs": 4, "run_epochs": 6}
 CASES = {
     "dml": lambda: Case(DML(3.0, **RAMP), two(logits=(C, 1)), formulas.dml),
     "cl_ilr": lambda: Case(CLILR(**RAMP), one(logits=(C, 3)), formulas.cl_ilr),
@@ -272,7 +273,7 @@ def test_loss_and_gradients(name, labels):
 
     value, gradients = value_and_gradients(loss, leaves)
     exact = {n: leaf.astype("float64") for n, leaf in leaves.items()}
-    w = formulas.ramp(EPOCH, 5)
+    w = formulas.ramp(EPOCH, 5) * formulas.ramp_down(EPOCH, 4, 6)
 
     y = labels if labels.ndim == 1 else labels.astype("float64")
 
@@ -402,10 +403,25 @@ def test_samples_without_weight_do_not_count(name):
         z = [v[..., 0].astype("float64") for v in leaves.values()]
         target = choose(z, labels)[:2]
         loss = formulas.kdcl(lambda *_: target)
-        w = formulas.ramp(EPOCH, 5)
+        w = formulas.ramp(EPOCH, 5) * formulas.ramp_down(EPOCH, 4, 6)
         expected = loss(part, part, labels[:2], w, 3.0)
     else:
         expected = case.method.compute_losses(
             nested(part), labels[:2], epoch=EPOCH, training=True
         )["loss"]
     assert float(whole["loss"]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_teaching_fades_out_over_the_last_epochs():
+    """4 of 10: 1 up to the sixth, 0 in the last, from numbers and tensors."""
+    method = DML(ramp_down_epochs=4, run_epochs=10)
+    for epoch in range(12):
+        expected = formulas.ramp_down(epoch, 4, 10)
+        assert method.ramp_up(epoch) == expected
+        tensor = keras.ops.convert_to_tensor(float(epoch), FLOATX)
+        found = method.ramp_up(tensor)
+        assert keras.backend.standardize_dtype(found.dtype) == FLOATX
+        assert float(found) == pytest.approx(expected, abs=1e-6)
+    assert (expected, method.ramp_up(5), method.ramp_up(7)) == (0, 1, 0.5)
+    with pytest.raises(UserError, match="received no run_epochs"):
+        DML(ramp_down_epochs=4).ramp_up(0)
