@@ -135,6 +135,7 @@ def _train(
         config.seed,
         num_draws=distiller.views.num_draws,
         resident=dataset.resident,
+        paired=distiller.method.class_pairs,
     )
     optimizer = build_optimizer(config, len(batches), rate_factor(folder))
     distiller.compile(

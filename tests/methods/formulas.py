@@ -57,6 +57,19 @@ def dml(x, fixed, y, w, t):
     return sum(ce(z[i], y) + w * kd(q[1 - i], z[i], t) for i in (0, 1))
 
 
+def cs_kd(x, fixed, y, w, t):
+    """The next image of the class on the ring teaches, itself if alone."""
+    z, q = x["network_a/logits"][..., 0], fixed["network_a/logits"][..., 0]
+    classes = y if y.ndim == 1 else y.argmax(axis=1)
+    count = len(classes)
+    steps = [
+        next(k for k in range(1, count + 1) if classes[(i + k) % count] == c)
+        for i, c in enumerate(classes)
+    ]
+    partner = (np.arange(count) + steps) % count
+    return ce(z, y) + 0.7 * w * kd(q[partner], z, t)
+
+
 def cl_ilr(x, fixed, y, w, t):
     z, q = branches(x["network_a/logits"]), branches(fixed["network_a/logits"])
     total = 0.0
