@@ -16,6 +16,7 @@ OWN_NAMES = (
     *("epochs", "steps", "batch_size"),
     *("optimizer", "learning_rate", "momentum", "nesterov", "weight_decay"),
     *("schedule", "warmup_epochs", "lr_milestones", "precision"),
+    *("average_weights", "ship"),
 )
 NAMES = (*OWN_NAMES, *data_flags.NAMES, *augmentation_flags.NAMES)
 
@@ -48,6 +49,12 @@ flags.DEFINE_string(
     None,
     "Backbone of the second; 'none' for a single network. Default: that of the "
     "first, as many networks as the method has.",
+)
+flags.DEFINE_string(
+    "ship",
+    "all",
+    "Networks that the best student may be cut from, such as network_a: a "
+    "larger network_b then only teaches.",
 )
 flags.DEFINE_string("network_c", None, "Backbone of a third network.")
 flags.DEFINE_string("network_d", None, "Backbone of a fourth one.")
@@ -116,6 +123,12 @@ flags.DEFINE_list(
     None,
     "1-based epochs from which the rate is 10 times lower; default at half "
     "and at three quarters of the epochs.",
+)
+flags.DEFINE_float(
+    "average_weights",
+    0.0,
+    "Decay of a running mean of the weights, such as 0.999; 0 for none. Each "
+    "student is measured with the averaged weights, too, as NAME/averaged.",
 )
 flags.DEFINE_string(
     "precision",

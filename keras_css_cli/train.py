@@ -44,7 +44,7 @@ flags.DEFINE_string(
     "method",
     "css",
     "How networks teach: css, independent, dml, cl_ilr, one, okddip, "
-    "okddip_networks, pcl, kdcl, ffl, hssakd.",
+    "okddip_networks, pcl, kdcl, ffl, hssakd, cs_kd.",
 )
 flags.DEFINE_multi_string(
     "method_option",

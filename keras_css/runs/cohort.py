@@ -56,6 +56,7 @@ def build_distiller(config, dataset, published=False):
         augment_each_network=config.augment_each_network,
         mixing=build_mixing(config),
         label_smoothing=config.label_smoothing,
+        average_weights=config.average_weights,
     )
 
 

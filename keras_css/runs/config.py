@@ -14,6 +14,7 @@ from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.precision import PRECISIONS
 from keras_css.runs.method_options import check_options
+from keras_css.runs.method_options import completed
 from keras_css.runs.method_options import literal
 from keras_css.runs.optimizer import OPTIMIZERS
 from keras_css.runs.optimizer import SCHEDULES
@@ -80,11 +81,13 @@ class RunConfig(DataRequest):
         cutmix: Alpha of CutMix; 0 for none.
         mix_probability: Share of the batches that are mixed.
         label_smoothing: Share of a label that all classes get alike.
+        average_weights: Largest decay of averaged weights; 0 for none.
         augment_each_network: Whether every network (every branch where the
             method has it so) sees its own changes.
         precision: Of the networks while they train, a name of `PRECISIONS`;
             losses and statistics are in float32 always, and so are the
             networks that are measured at the end and saved.
+        ship: Networks that students may ship from, commas between; or "all".
         seed: Of weights, order, augmentation and the validation part.
     """
 
@@ -125,8 +128,10 @@ class RunConfig(DataRequest):
     cutmix: float = 0.0
     mix_probability: float = 1.0
     label_smoothing: float = 0.0
+    average_weights: float = 0.0
     augment_each_network: bool | None = None
     precision: str = "float32"
+    ship: str = "all"
 
     # Commands have a flag for each.
     sign = "--"
@@ -135,19 +140,17 @@ class RunConfig(DataRequest):
         **dict.fromkeys(("branches", "epochs", "steps", "batch_size"), SOME),
         **dict.fromkeys(("warmup_epochs", "crop_padding", "cutout"), ANY),
         "freeze": Choice(FREEZE),
-        "pretrained_rate": Number(0, 1),
+        **dict.fromkeys(("pretrained_rate", "color_jitter"), Number(0, 1)),
         "optimizer": Choice(OPTIMIZERS),
         "learning_rate": Number(
             0, 10**6, above=True, below=True, optional=True
         ),
-        "momentum": FRACTION,
+        **dict.fromkeys(("momentum", "average_weights"), FRACTION),
         "weight_decay": NOT_NEGATIVE,
         "schedule": Choice(SCHEDULES),
         "random_resized_crop": Number(0, 1, optional=True),
-        "color_jitter": Number(0, 1),
         "rand_augment": Number(0, 10),
-        "mixup": Number(0, 100),
-        "cutmix": Number(0, 100),
+        **dict.fromkeys(("mixup", "cutmix"), Number(0, 100)),
         "mix_probability": Number(0.001, 1),
         "label_smoothing": Number(0, 0.999),
         "precision": Choice(PRECISIONS),
@@ -211,9 +214,8 @@ class RunConfig(DataRequest):
         """
         recipe = dataset.recipe
         epochs = self._epochs_on(dataset)
-        make = METHODS.get(self.method)
-        options = {**make.run_options(epochs), **self.method_options}
-        method = make(**options)
+        options = completed(self.method, self.method_options, epochs)
+        method = METHODS.get(self.method)(**options)
         network = self.network_settings(method, dataset.image_shape)
         defaults = {
             **dataclasses.asdict(recipe),

@@ -110,6 +110,7 @@ def evaluate(run_dir, data_dir=None, say=print):
         "validation": evaluate_students(run.distiller, run.dataset.validation),
         **measured,
         "best_student": run.result["best_student"],
+        "student_parameters": run.result["student_parameters"],
         "images": {
             "validation": len(run.dataset.validation),
             "test": len(run.dataset.test),

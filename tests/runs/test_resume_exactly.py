@@ -81,6 +81,7 @@ class Run:
             [tiny.network(**BRANCHES[method]) for _ in range(2)],
             method=method,
             augmentation=Augmentation([PadAndCrop(1)]),
+            average_weights=0.9,
         )
         self.distiller.compile(OPTIMIZERS[method]())
         self.distiller.build((None, 8, 8, 1))

@@ -96,6 +96,8 @@ def test_weights_that_were_assigned(cohort, pair):
     assert chosen(cohort)[8] == other
     assert cohort.student("network").about["student"] == f"network_{other}"
     assert other in cohort.student("best").about["student"]
+    ship = [f"network_{first}"]
+    assert ship[0] in cohort.student("best", ship=ship).about["student"]
 
 
 def test_weights_of_a_checkpoint(cohort, pair, tmp_path):
