@@ -42,11 +42,11 @@ lint: $(call stamp,dev)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(call stamp,dev)
+types: $(call stamp,checks)
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 # Predicts with a student of `make demo` where one lies.
-wheels: $(call stamp,dev)
+wheels: $(call stamp,checks)
 	scripts/try_wheels.sh $(VENV)/bin/python \
 		$(firstword $(wildcard runs/*/student.onnx))
 
@@ -60,7 +60,7 @@ $(VENV)/bin/python:
 
 # One stamp for each set of extras; a second call installs nothing.
 $(sort $(call stamp,$(demo_extras)) $(call stamp,$(test_extras)) \
-		$(call stamp,dev)): pyproject.toml constraints.txt | $(VENV)/bin/python
+		$(call stamp,dev) $(call stamp,checks)): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV) (a few minutes, once)"
 	$(call install,$(subst -, ,$(patsubst $(VENV)/.installed%,%,$@)))
 	@touch $@
