@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the wheels of both distributions and tries each in an environment of
 # its own: scripts/try_wheels.sh PYTHON [STUDENT.onnx]. PYTHON is one of an
-# environment with `pip install -e ".[dev]"`; the wheels stay in dist/.
+# environment with `pip install -e ".[checks]"`; the wheels stay in dist/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root="$PWD" python="$(realpath -s "$1")"
