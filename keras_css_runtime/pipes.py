@@ -4,12 +4,15 @@ import functools
 import os
 import select
 import sys
+from collections.abc import Callable
+from typing import ParamSpec
 
 # As a shell says of a program that SIGPIPE ended.
 READER_LEFT = 141
+P = ParamSpec("P")
 
 
-def ends_with_its_reader(command):
+def ends_with_its_reader(command: Callable[P, int]) -> Callable[P, int]:
     """Lets a function that prints end silently when nobody reads any more.
 
     `keras-css train --help | head -3` is no error.
@@ -22,7 +25,7 @@ def ends_with_its_reader(command):
     """
 
     @functools.wraps(command)
-    def run(*args, **kwargs):
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             try:
                 return command(*args, **kwargs)
@@ -42,13 +45,13 @@ def ends_with_its_reader(command):
     return run
 
 
-def _flush():
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
 
 
-def _reader_left():
+def _reader_left() -> bool:
     """Whether it is our output that broke, not a pipe to a worker."""
     if not hasattr(select, "poll"):
         return True
