@@ -17,7 +17,9 @@ def optimized():
     """
     import keras
 
-    if keras.backend.backend() != "jax":
+    # In float64 no bound is as near as what compilers round.
+    exact = keras.config.floatx() == "float64"
+    if keras.backend.backend() != "jax" or exact:
         yield
         return
     import jax

@@ -128,7 +128,8 @@ def main(arguments):
 
 def how_long(suites):
     """Returns the line that says what begins, and how long it takes."""
-    named = [b for b in BACKENDS if b in {backend for backend, *_ in suites}]
+    whole = {backend for backend, marks, *_ in suites if marks != "several"}
+    named = [b for b in BACKENDS if b in whole]
     minutes = MINUTES[max(1, len(named))]
     return (
         f"All tests on {' and '.join(named)}: about {minutes} minutes on two "
@@ -154,19 +155,27 @@ def suites_of(installed, required, after):
         required: Those that were named.
         after: The backend that was tested by itself before, or None.
     """
-    between = []
+    named = [b for b in SLOWEST_FIRST if b in installed]
     if after:
-        named = [b for b in required if b in installed and b != after]
-        wanted = [(b, "not once") for b in SLOWEST_FIRST if b in named]
-        between = [(after, "several", "all", (str(TESTS),))]
-    else:
-        alone = "" if len(installed) > 1 else " and not several"
-        wanted = [(b, "once" + alone) for b in installed[:1]]
-        wanted += [
-            (b, "not once" + alone) for b in SLOWEST_FIRST if b in installed
-        ]
-    halves = [(*suite, *half) for suite in wanted for half in HALVES.items()]
-    return halves[:2] + between + halves[2:]
+        named = [b for b in named if b in required and b != after]
+        halves = [(b, "not once", *h) for b in named for h in HALVES.items()]
+        joint = (after, "several", "all", (str(TESTS),))
+        return [*halves[:2], joint, *halves[2:]]
+    alone = "not several" if len(installed) < 2 else "several or not several"
+    found = [
+        (backend, f"({marks}) and ({alone})", part, files)
+        for part, files in HALVES.items()
+        for marks in ("once", "not once")
+        for backend in (installed[:1] if marks == "once" else named)
+    ]
+    # The first backend's commands share what they trained: one process.
+    commands = (installed[0], alone, "commands", HALVES["commands"])
+    rest = [
+        suite
+        for suite in found
+        if not (suite[0] == installed[0] and suite[2] == "commands")
+    ]
+    return [rest[0], commands, *rest[1:]]
 
 
 def run_all(suites, logs):

@@ -27,6 +27,8 @@ NOT_EVERYWHERE = {
     *("fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"),
     *("msvcrt", "winreg"),
 }
+# Asked for where sys.platform says that it is there.
+GUARDED = {"keras_css/untrusted/matlab.py": {"resource"}}
 
 
 def requirements(platform):
@@ -85,7 +87,7 @@ def imported_by(package):
 )
 def test_no_module_of_ours_imports_what_only_some_systems_have(package):
     for path, names in imported_by(package).items():
-        assert not names & NOT_EVERYWHERE, path
+        assert names & NOT_EVERYWHERE == GUARDED.get(path, set()), path
 
 
 def test_what_only_predicts_needs_what_its_distribution_installs():

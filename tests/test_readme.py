@@ -52,25 +52,6 @@ def test_twenty_lines_with_arrays(readme):
     assert [int(name) for name in found] == logits.argmax(axis=-1).tolist()
 
 
-@pytest.mark.once  # test_distiller.py feeds one on every backend
-def test_twenty_lines_with_a_tf_data_dataset(readme):
-    program = readme.replace(
-        "import keras_css\n", "import keras_css\nimport tensorflow as tf\n", 1
-    )
-    program, count = re.subn(
-        "x_train, y_train, batch_size=64, epochs=8, validation_split=0.1",
-        "tf.data.Dataset.from_tensor_slices((x_train, y_train))"
-        ".shuffle(1400, seed=0).batch(64, drop_remainder=True), epochs=3, "
-        "validation_data=tf.data.Dataset.from_tensor_slices((x_test, y_test))"
-        ".batch(100)",
-        program,
-    )
-    assert count == 1
-    names = {}
-    exec(compile(program, "README.md", "exec"), names)
-    check(names, least=0.7)
-
-
 def test_the_document_on_extending_holds(tmp_path):
     names = {"keras_css": keras_css}
     for block in python_blocks("docs/extending.md"):

@@ -26,8 +26,6 @@ from keras_css.networks.weights import load_weights_by_name
 from keras_css.supervision import Transformation
 from keras_css.training.seed import set_seed
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(autouse=True)
 def same_initial_weights():
@@ -106,6 +104,7 @@ def test_networks_of_every_family(backbone, side, branches, main, tmp_path):
 MAIN = "css with a main branch"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", [*METHODS.names(), MAIN])
 def test_cohorts_of_every_method(name, tmp_path):
     """Gates, attentions, fused classifiers and averaged copies included."""
@@ -169,6 +168,7 @@ def the_sequential(layer):
     return lambda: shared
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", [adapted, lambda: layers.Conv2D(3, 1)])
 @pytest.mark.parametrize(
     "share", [the_layer, its_own_sequential, the_sequential]
@@ -211,6 +211,7 @@ class Jitter(layers.Layer):
         return cls(inner, **config)
 
 
+@pytest.mark.once
 def test_other_things_that_can_be_shared(tmp_path):
     """A cut model by two networks, and a layer with the augmentation."""
     norm, backbone = adapted(), split_model(small_model(), "cut")
@@ -227,6 +228,7 @@ def test_other_things_that_can_be_shared(tmp_path):
     assert len(kernels) == 3 * len(networks[0].trunk.variables)
 
 
+@pytest.mark.once
 def test_a_copy_computes_with_the_statistics_it_was_given():
     """Normalization keeps what it computes with beside its weights."""
     model = small_model([adapted()])
@@ -259,6 +261,7 @@ def test_a_copy_computes_with_the_statistics_it_was_given():
     )
 
 
+@pytest.mark.once
 def test_a_random_weight_in_every_place():
     """The test's own tool: it leaves no weight as it was."""
     model = small_model()
@@ -304,6 +307,7 @@ class Snow(layers.Layer):
         return shape
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -326,6 +330,7 @@ def test_preprocessing_that_no_file_can_hold(make, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -339,6 +344,7 @@ def test_preprocessing_that_makes_no_images_or_others_each_time(make, message):
         network.build((None, 8, 8, 1))
 
 
+@pytest.mark.once
 def test_preprocessing_by_a_registered_function_and_random_in_training(
     tmp_path,
 ):
@@ -374,11 +380,13 @@ class Dim(Transformation):
         return features * (1 - self.by * branch)
 
 
+@pytest.mark.once
 def test_a_transformation_whose_argument_would_be_forgotten():
     with pytest.raises(UserError, match="Dim, and its get_config lacks by"):
         tiny.network(transformation=Dim(0.3))
 
 
+@pytest.mark.once
 def test_backbones_that_no_file_can_hold():
     with pytest.raises(UserError, match="PrivateBackbone is not registered"):
         MultiBranchNetwork(PrivateBackbone(), 3)
@@ -387,6 +395,7 @@ def test_backbones_that_no_file_can_hold():
         MultiBranchNetwork(cut, 3)
 
 
+@pytest.mark.once
 def test_a_cohort_that_no_file_can_hold_says_so_when_it_is_saved(tmp_path):
     distiller = OnlineDistiller(
         [tiny.network()],
@@ -398,6 +407,7 @@ def test_a_cohort_that_no_file_can_hold_says_so_when_it_is_saved(tmp_path):
         distiller.save(tmp_path / "cohort.keras")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["ffl", "hssakd"])
 def test_methods_that_look_between_stages_refuse_cut_models(name):
     method = METHODS.get(name)()

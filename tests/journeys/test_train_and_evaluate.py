@@ -205,21 +205,6 @@ def without_seconds(rows):
 
 
 @pytest.mark.once
-def test_the_same_seed_repeats_exactly(trained, command):
-    place, _ = trained
-    again = place / "again"
-    done = command("scripts/train.py", *QUICK, "--run_dir", again, cwd=place)
-    assert done.returncode == 0, done.stderr
-    first, second = only_run(place), again
-    assert without_seconds(read_rows(first)) == without_seconds(
-        read_rows(second)
-    )
-    expected, found = final_weights(first), final_weights(second)
-    for key, value in expected.items():
-        np.testing.assert_array_equal(found[key], value)
-
-
-@pytest.mark.once
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     trained, call
 ):

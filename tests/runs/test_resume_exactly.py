@@ -48,7 +48,7 @@ BRANCHES = {
     "css": {},
     "pcl": {"joint_labels": False, "main_branch": False},
 }
-# An optimizer that lost its state must be noticed: shown once.
+# An optimizer that lost its state must be noticed.
 CASES = {"css": ("resumed", "spoiled"), "pcl": ("resumed",)}
 # Epochs done and steps of the next.
 STOPS = {"css": (1, 2), "pcl": (0, 1)}
@@ -186,7 +186,9 @@ def compare(method, work):
 
 
 @pytest.mark.parametrize(
-    "method", [pytest.param("css", marks=pytest.mark.once), "pcl"]
+    # SGD's step is of each backend's own, Keras' Adam is not.
+    "method",
+    ["css", pytest.param("pcl", marks=pytest.mark.once)],
 )
 def test_a_resumed_run_ends_like_a_whole_one(method):
     done = subprocess.run(
