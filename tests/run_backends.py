@@ -26,12 +26,17 @@ BACKENDS = ("tensorflow", "jax", "torch")
 SLOWEST_FIRST = ("jax", "tensorflow", "torch")
 SECONDS_BETWEEN_SIGNS = 30
 TESTS = pathlib.Path(__file__).parent
-# Two halves keep two cores busy to the end, but for `once` the longer one
-# first; commands share trained runs, and so a process.
-COMMANDS = TESTS / "journeys"
-HALVES = {
-    "all else": (str(TESTS), f"--ignore={COMMANDS}"),
-    "commands": (str(COMMANDS),),
+# Parts short enough to keep two cores busy to the end. Commands share trained
+# runs, and so a process.
+TRAINING = ("methods", "parity", "runs", "training")
+COMMANDS = "journeys"
+PARTS = {
+    "commands": (str(TESTS / COMMANDS),),
+    "all else": (
+        str(TESTS),
+        *(f"--ignore={TESTS / name}" for name in (*TRAINING, COMMANDS)),
+    ),
+    "training": tuple(str(TESTS / name) for name in TRAINING),
 }
 # On two idle cores, for so many backends.
 MINUTES = {1: 22, 2: 32, 3: 40}
@@ -158,24 +163,20 @@ def suites_of(installed, required, after):
     named = [b for b in SLOWEST_FIRST if b in installed]
     if after:
         named = [b for b in named if b in required and b != after]
-        halves = [(b, "not once", *h) for b in named for h in HALVES.items()]
+        suites = [(b, "not once", *p) for b in named for p in PARTS.items()]
         joint = (after, "several", "all", (str(TESTS),))
-        return [*halves[:2], joint, *halves[2:]]
+        return [*suites[:3], joint, *suites[3:]]
+    first = installed[0]
     alone = "not several" if len(installed) < 2 else "several or not several"
-    found = [
-        (backend, f"({marks}) and ({alone})", part, files)
-        for part, files in HALVES.items()
-        for marks in ("once", "not once")
-        for backend in (installed[:1] if marks == "once" else named)
-    ]
-    # The first backend's commands share what they trained: one process.
-    commands = (installed[0], alone, "commands", HALVES["commands"])
-    rest = [
-        suite
-        for suite in found
-        if not (suite[0] == installed[0] and suite[2] == "commands")
-    ]
-    return [rest[0], commands, *rest[1:]]
+    suites = [(first, alone, "commands", PARTS["commands"])]
+    for part in ("all else", "training"):
+        suites.append((first, f"once and ({alone})", part, PARTS[part]))
+    for backend in named:
+        for part, files in PARTS.items():
+            if (backend, part) != (first, "commands"):
+                marks = f"not once and ({alone})"
+                suites.append((backend, marks, part, files))
+    return suites
 
 
 def run_all(suites, logs):

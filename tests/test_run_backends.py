@@ -5,28 +5,28 @@ import itertools
 import pytest
 import run_backends
 from run_backends import BACKENDS
+from run_backends import PARTS
 from run_backends import suites_of
 
 pytestmark = pytest.mark.once
 
 
-def backends_that_run(suites, once, several, command):
+def backends_that_run(suites, once, several, part):
     """Returns the backends on which a test of these marks runs, sorted."""
     marks = {"once": once, "several": several}
     return sorted(
         backend
-        for backend, expression, part, _ in suites
-        if eval(expression, marks)
-        and part in ("all", "commands" if command else "all else")
+        for backend, expression, found, _ in suites
+        if eval(expression, marks) and found in ("all", part)
     )
 
 
 @pytest.mark.parametrize(
-    ("once", "several", "command"),
-    list(itertools.product([False, True], repeat=3)),
+    ("once", "several", "part"),
+    list(itertools.product([False, True], [False, True], PARTS)),
 )
-def test_nothing_is_left_out_and_nothing_runs_twice(once, several, command):
-    kind = (once, several, command)
+def test_nothing_is_left_out_and_nothing_runs_twice(once, several, part):
+    kind = (once, several, part)
     expected = ["tensorflow"] if once else sorted(BACKENDS)
     whole = suites_of([*BACKENDS], [], None)
     assert backends_that_run(whole, *kind) == expected
@@ -34,6 +34,22 @@ def test_nothing_is_left_out_and_nothing_runs_twice(once, several, command):
     after = suites_of([*BACKENDS], ["jax", "torch"], "tensorflow")
     assert backends_that_run([*alone, *after], *kind) == expected
     assert bool(backends_that_run(alone, *kind)) == (not several)
+
+
+def test_every_file_of_tests_lies_in_one_part():
+    tests = run_backends.TESTS
+    for path in tests.rglob("test_*.py"):
+        found = [
+            name
+            for name, (*files,) in PARTS.items()
+            if any(path.is_relative_to(f) for f in files if f[0] != "-")
+            and not any(
+                path.is_relative_to(f.removeprefix("--ignore="))
+                for f in files
+                if f[0] == "-"
+            )
+        ]
+        assert len(found) == 1, path
 
 
 def test_a_backend_that_is_lacking_fails_where_it_was_named(

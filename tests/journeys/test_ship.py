@@ -24,6 +24,7 @@ def shipped(trained, command):
     return run, done.stdout
 
 
+@pytest.mark.once
 def test_the_best_student_ships_with_the_accuracy_it_was_trained_to(shipped):
     run, printed = shipped
     result = json.loads((run / "result.json").read_text())
@@ -42,6 +43,7 @@ def test_the_best_student_ships_with_the_accuracy_it_was_trained_to(shipped):
     assert f"file: {run / 'student.onnx'}" in printed
 
 
+@pytest.mark.once
 def test_pictures_of_digits_are_recognised(shipped, command, tmp_path):
     """As files, twice as large: most are still the digit they show."""
     run, _ = shipped

@@ -106,6 +106,7 @@ def test_the_result_says_what_the_design_promises(trained):
     assert result["validation"]["ensemble"] == pytest.approx(last, abs=1e-6)
 
 
+@pytest.mark.once
 def test_evaluate_finds_the_same_numbers(trained, command):
     place, _ = trained
     run = only_run(place)
