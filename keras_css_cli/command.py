@@ -17,8 +17,7 @@ from keras_css_runtime.errors import ProofError
 from keras_css_runtime.errors import StoppedError
 from keras_css_runtime.errors import UnreadPicturesError
 from keras_css_runtime.errors import UserError
-from keras_css_runtime.errors import one_line
-from keras_css_runtime.errors import shortened
+from keras_css_runtime.errors import refuse
 from keras_css_runtime.errors import unknown_name
 from keras_css_runtime.pipes import ends_with_its_reader
 from keras_css_runtime.silence import quiet_tensorflow
@@ -77,11 +76,11 @@ def run_command(name, argv, usage, owns_process=False):
             command.run()
     except flags.Error as error:
         message = " ".join(str(error).split())
-        return _refuse(f"{message} ({usage} --help lists the flags)")
+        return refuse(f"{message} ({usage} --help lists the flags)")
     except UserError as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     except (ProofError, FailedCellsError, UnreadPicturesError) as error:
-        return _refuse(str(error), code=1)
+        return refuse(str(error), code=1)
     except StoppedError as error:
         print(error, file=sys.stderr)
         return error.code
@@ -89,19 +88,19 @@ def run_command(name, argv, usage, owns_process=False):
         if isinstance(error, BrokenPipeError) or not error.strerror:
             raise
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            return _refuse(
+            return refuse(
                 f"The disk must have room, but has none: {error.strerror}; "
                 "files of before are whole."
             )
         place = f"'{error.filename}'" if error.filename else "The disk"
-        return _refuse(
+        return refuse(
             f"{place} must be readable and writable, but is not: "
             f"{error.strerror}."
         )
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        return _refuse(
+        return refuse(
             "The memory must suffice, but does not: use a smaller batch size "
             "or smaller networks."
         )
@@ -173,8 +172,3 @@ def _begin_again_with_huge_pages():
 def say(line):
     """Shows a line of progress at once."""
     print(line, flush=True)
-
-
-def _refuse(message, code=2):
-    print(f"error: {shortened(one_line(message))}", file=sys.stderr)
-    return code

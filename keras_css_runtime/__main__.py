@@ -10,8 +10,7 @@ from typing import NoReturn
 
 from keras_css_runtime.errors import UnreadPicturesError
 from keras_css_runtime.errors import UserError
-from keras_css_runtime.errors import one_line
-from keras_css_runtime.errors import shortened
+from keras_css_runtime.errors import refuse
 from keras_css_runtime.pipes import ends_with_its_reader
 from keras_css_runtime.version import __version__
 
@@ -68,24 +67,19 @@ def run(arguments: Sequence[str]) -> int:
 
         predict(**options)
     except UnreadPicturesError as error:
-        return _refuse(error, 1)
+        return refuse(error, 1)
     except UserError as error:
-        return _refuse(error, 2)
+        return refuse(error, 2)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         place = f"'{error.filename}'" if error.filename else "The disk"
-        return _refuse(
+        return refuse(
             f"{place} must be readable, but is not: {error.strerror}.", 2
         )
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _refuse(message: object, code: int) -> int:
-    print(f"error: {shortened(one_line(message))}", file=sys.stderr)
-    return code
 
 
 def main() -> NoReturn:

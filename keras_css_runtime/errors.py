@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import sys
 from collections.abc import Iterable
 
 from keras_css_runtime.text import composed
@@ -55,6 +56,12 @@ class StoppedError(Exception):
     def __init__(self, message: object, code: int) -> None:
         super().__init__(one_line(message))
         self.code = code
+
+
+def refuse(message: object, code: int = 2) -> int:
+    """Prints the one line of an error, and returns the command's exit code."""
+    print(f"error: {shortened(one_line(message))}", file=sys.stderr)
+    return code
 
 
 def refuse_url(place: object, what: str) -> None:

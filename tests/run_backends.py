@@ -167,14 +167,13 @@ def suites_of(installed, required, after):
         joint = (after, "several", "all", (str(TESTS),))
         return [*suites[:3], joint, *suites[3:]]
     first = installed[0]
-    alone = "not several" if len(installed) < 2 else "several or not several"
-    suites = [(first, alone, "commands", PARTS["commands"])]
-    for part in ("all else", "training"):
-        suites.append((first, f"once and ({alone})", part, PARTS[part]))
-    for backend in named:
+    alone = ["not several"] if len(installed) < 2 else []
+    # Without marks pytest leaves nothing out.
+    suites = [(first, " and ".join(alone), "commands", PARTS["commands"])]
+    for backend, kind in ((first, "once"), *((b, "not once") for b in named)):
+        marks = " and ".join([kind, *alone])
         for part, files in PARTS.items():
             if (backend, part) != (first, "commands"):
-                marks = f"not once and ({alone})"
                 suites.append((backend, marks, part, files))
     return suites
 

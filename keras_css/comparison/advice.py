@@ -6,9 +6,9 @@ import statistics
 from keras_css.comparison.cell import split_method
 from keras_css.comparison.differences import differences
 from keras_css.comparison.differences import in_points
-from keras_css.comparison.differences import standard_error
 from keras_css.comparison.table import KINDS
 from keras_css.comparison.table import OPTIONAL
+from keras_css.evaluation.students import standard_error
 
 PLAIN = "independent"
 # Below this on its training images a network has nothing to regularise yet.

@@ -102,14 +102,6 @@ def differences(summary, part="test"):
     return found
 
 
-def standard_error(accuracy, images):
-    """Returns the standard error of an accuracy measured on n images.
-
-    sqrt(p (1 - p) / n): how far another test part of this size would lead.
-    """
-    return math.sqrt(accuracy * (1 - accuracy) / images)
-
-
 def in_points(difference):
     """Returns a difference as text, in points of a hundred."""
     mean = f"{100 * difference.mean:+.1f}"

@@ -2,11 +2,11 @@
 
 from keras_css.comparison.differences import differences
 from keras_css.comparison.differences import in_points
-from keras_css.comparison.differences import standard_error
 from keras_css.comparison.table import ACCURACIES
 from keras_css.comparison.table import KINDS
 from keras_css.comparison.table import OPTIONAL
 from keras_css.errors import one_line
+from keras_css.evaluation.students import standard_error
 
 UNKNOWN = "\N{EN DASH}"
 NOTE = """\

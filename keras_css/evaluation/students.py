@@ -71,7 +71,17 @@ def noise(one, other, images):
     sqrt((p (1 - p) + q (1 - q)) / n), as if each had n images of its own:
     more than that of students who err on the same images.
     """
-    return math.sqrt((one * (1 - one) + other * (1 - other)) / images)
+    return math.hypot(
+        standard_error(one, images), standard_error(other, images)
+    )
+
+
+def standard_error(accuracy, images):
+    """Returns the standard error of an accuracy measured on n images.
+
+    sqrt(p (1 - p) / n): how far another test part of this size would lead.
+    """
+    return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
 def _transformed(name):

@@ -14,6 +14,7 @@ from keras_css.data.augmentation import Mixing
 from keras_css.data.augmentation import PadAndCrop
 from keras_css.data.augmentation import RandAugment
 from keras_css.data.augmentation import RandomResizedCrop
+from keras_css.data.batches import TrainingBatches
 from keras_css.errors import UserError
 from keras_css.networks import MultiBranchNetwork
 from keras_css.networks.weights import load_weights_by_name
@@ -57,6 +58,24 @@ def build_distiller(config, dataset, published=False):
         mixing=build_mixing(config),
         label_smoothing=config.label_smoothing,
         average_weights=config.average_weights,
+    )
+
+
+def build_batches(config, dataset, distiller):
+    """Returns the training's batches.
+
+    Args:
+        config: A complete `RunConfig`.
+        dataset: The `Dataset`.
+        distiller: What `build_distiller` made of these.
+    """
+    return TrainingBatches(
+        dataset.train,
+        config.batch_size,
+        config.seed,
+        num_draws=distiller.views.num_draws,
+        resident=dataset.resident,
+        paired=distiller.method.class_pairs,
     )
 
 

@@ -8,8 +8,8 @@ import time
 import keras
 
 from keras_css.data.batches import Shuffle
-from keras_css.data.batches import TrainingBatches
 from keras_css.data.load import load
+from keras_css.runs.cohort import build_batches
 from keras_css.runs.cohort import build_distiller
 from keras_css.runs.optimizer import build_optimizer
 from keras_css.training.seed import set_seed
@@ -90,14 +90,7 @@ def estimate(config, say=print, steps_per_call=None):
     config = config.complete(dataset)
     set_seed(config.seed)
     distiller = build_distiller(config, dataset)
-    batches = TrainingBatches(
-        dataset.train,
-        config.batch_size,
-        config.seed,
-        num_draws=distiller.views.num_draws,
-        resident=dataset.resident,
-        paired=distiller.method.class_pairs,
-    )
+    batches = build_batches(config, dataset, distiller)
     calls = decide_steps_per_call(steps_per_call, distiller, batches)
     # The weights go nowhere, however many steps it takes.
     optimizer = build_optimizer(config, len(batches), factor=1e-9)

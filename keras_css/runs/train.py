@@ -10,7 +10,6 @@ import keras
 
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
-from keras_css.data.batches import TrainingBatches
 from keras_css.data.dataset import as_evaluated
 from keras_css.data.load import load
 from keras_css.errors import NonFiniteLossError
@@ -20,6 +19,7 @@ from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import MetricsSoFar
 from keras_css.runs.checkpoints import read_state
 from keras_css.runs.checkpoints import restore
+from keras_css.runs.cohort import build_batches
 from keras_css.runs.cohort import build_distiller
 from keras_css.runs.cohort import float32_twin
 from keras_css.runs.cohort import load_initial_weights
@@ -129,14 +129,7 @@ def _train(
     set_seed(config.seed)
     begun = resume and bool(read_state(folder, lambda line: None))
     distiller = build_distiller(config, dataset, published=not begun)
-    batches = TrainingBatches(
-        dataset.train,
-        config.batch_size,
-        config.seed,
-        num_draws=distiller.views.num_draws,
-        resident=dataset.resident,
-        paired=distiller.method.class_pairs,
-    )
+    batches = build_batches(config, dataset, distiller)
     optimizer = build_optimizer(config, len(batches), rate_factor(folder))
     distiller.compile(
         optimizer,

@@ -7,8 +7,10 @@ import keras
 from keras import ops
 
 from keras_css.errors import NonFiniteLossError
+from keras_css.evaluation.students import standard_error
 from keras_css.training.statistics import ReEstimatedStatistics
 from keras_css.training.statistics import slowest_momentum
+from keras_css.training.validated import images_measured
 
 # Shares of the way from chance to no error.
 LEARNED, AT_CHANCE = 0.2, 0.05
@@ -88,14 +90,13 @@ class ValidationGuard(keras.callbacks.Callback):
             isinstance(other, ReEstimatedStatistics) for other in callbacks
         )
         self.logs = None
-        self.images = 0.0
+        self.images = 0
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_loss" in (logs or {}):
             self.logs = dict(logs)
             # Validation was the last to count; the next epoch begins anew.
-            counted = self.model.accuracy_means.count
-            self.images = float(ops.convert_to_numpy(counted))
+            self.images = images_measured(self.model)
 
     def on_train_end(self, logs=None):
         line = self.logs and self._doubt()
@@ -116,7 +117,7 @@ class ValidationGuard(keras.callbacks.Callback):
         if learned < LEARNED or kept > (learned / 2 if lag else AT_CHANCE):
             return None
         half = (trained + chance) / 2
-        error = math.sqrt(half * (1 - half) / max(self.images, 1.0))
+        error = standard_error(half, max(self.images, 1))
         if validated > half - BY_CHANCE * error:
             return None
         return (

@@ -103,8 +103,12 @@ def student_accuracies(distiller, logs):
         name: float(logs[f"{name}/accuracy"])
         for name in distiller.method.student_parts()
     }
-    counted = keras.ops.convert_to_numpy(distiller.accuracy_means.count)
-    return accuracies, int(counted)
+    return accuracies, images_measured(distiller)
+
+
+def images_measured(distiller):
+    """Returns of how many images the accuracies of the distiller are now."""
+    return int(keras.ops.convert_to_numpy(distiller.accuracy_means.count))
 
 
 def as_arguments(data):

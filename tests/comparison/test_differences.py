@@ -9,9 +9,9 @@ from test_comparison_table import result
 
 from keras_css.comparison.cell import Cell
 from keras_css.comparison.differences import differences
-from keras_css.comparison.differences import standard_error
 from keras_css.comparison.markdown import summary_table
 from keras_css.comparison.table import summary_rows
+from keras_css.evaluation.students import standard_error
 
 pytestmark = pytest.mark.once
 

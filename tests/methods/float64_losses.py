@@ -132,6 +132,15 @@ def css_outputs(seed=3):
     }
 
 
+def kdcl_case(target):
+    """KDCL whose target is a function of the batch alone."""
+    return Case(
+        KDCL(3.0, **RAMP, target=target),
+        two(logits=(C, 1)),
+        formulas.kdcl(getattr(formulas, target)),
+    )
+
+
 RAMP = {"ramp_up_epochs": 5, "ramp_down_epochs": 4, "run_epochs": 6}
 CASES = {
     "dml": lambda: Case(DML(3.0, **RAMP), two(logits=(C, 1)), formulas.dml),
@@ -168,21 +177,10 @@ CASES = {
         formulas.pcl,
         detached=("ema/logits",),
     ),
-    "kdcl naive": lambda: Case(
-        KDCL(3.0, **RAMP, target="naive"),
-        two(logits=(C, 1)),
-        formulas.kdcl(formulas.naive),
-    ),
-    "kdcl min_logit": lambda: Case(
-        KDCL(3.0, **RAMP, target="min_logit"),
-        two(logits=(C, 1)),
-        formulas.kdcl(formulas.min_logit),
-    ),
-    "kdcl linear": lambda: Case(
-        KDCL(3.0, **RAMP, target="linear"),
-        two(logits=(C, 1)),
-        formulas.kdcl(formulas.linear),
-    ),
+    **{
+        f"kdcl {target}": functools.partial(kdcl_case, target)
+        for target in ("naive", "min_logit", "linear")
+    },
     "kdcl general": lambda: Case(
         KDCL(3.0, **RAMP, target="general"),
         two(logits=(C, 1)),
