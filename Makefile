@@ -1,6 +1,9 @@
 # Two commands do everything on a machine that has Python 3.11.4+ and make:
 #   make demo                      set-up, then CSS and its baseline on digits
 #   make test                      set-up, then the tests on installed backends
+# For those who change something:
+#   make lint types                ruff; pyright on the packages
+#   make wheels                    both distributions built, installed and tried
 # Options:
 #   make test FAST=1               a choice of them in a few minutes
 #   make demo BACKEND=jax          on another backend (installed if missing)
@@ -26,7 +29,7 @@ install = $(VENV)/bin/python -m pip install --quiet \
 	--constraint constraints.txt --editable \
 	".$(if $(1),[$(subst $(space),$(comma),$(strip $(1)))])"
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint types wheels clean
 demo: $(call stamp,$(demo_extras))
 	$(VENV)/bin/python scripts/demo.py \
 		--backend $(or $(BACKEND),tensorflow)
@@ -39,6 +42,14 @@ lint: $(call stamp,dev)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+types: $(call stamp,checks)
+	$(VENV)/bin/pyright --level warning --pythonpath $(VENV)/bin/python
+
+# Predicts with a student of `make demo` where one lies.
+wheels: $(call stamp,checks)
+	scripts/try_wheels.sh $(VENV)/bin/python \
+		$(firstword $(wildcard runs/*/student.onnx))
+
 clean:
 	rm -rf $(VENV)
 
@@ -49,7 +60,7 @@ $(VENV)/bin/python:
 
 # One stamp for each set of extras; a second call installs nothing.
 $(sort $(call stamp,$(demo_extras)) $(call stamp,$(test_extras)) \
-		$(call stamp,dev)): pyproject.toml constraints.txt | $(VENV)/bin/python
+		$(call stamp,dev) $(call stamp,checks)): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV) (a few minutes, once)"
 	$(call install,$(subst -, ,$(patsubst $(VENV)/.installed%,%,$@)))
 	@touch $@

@@ -1,8 +1,9 @@
 """Draws records of `train_step.py` or `scale.py`.
 
-  python benchmarks/plot.py benchmarks/results/train_step_*.json \
+  python benchmarks/plot.py benchmarks/results/train_step_bottleneck_222.json \\
       --out docs/train_step.png
-  python benchmarks/plot.py benchmarks/results/scale_*.json --out docs/scale.png
+  python benchmarks/plot.py benchmarks/results/scale_all.json \\
+      --out docs/scale.png
 
 Of the training step, one picture a record: a dot is a round, the bar is the
 median, and the number the median ratio to plain PyTorch in the same rounds. Of

@@ -3,31 +3,31 @@
   python benchmarks/scale.py --axis branches
   python benchmarks/scale.py --axis all --backends jax,torch,tensorflow --keep
 
-Along an axis one size grows and the rest stays: the batch, the branches, the
-networks, the image's side, the number of images. Each point lives in a process
+Along an axis one size grows and the rest stays. Each point lives in a process
 of its own: it takes steps (for the number of images: epochs) for about
 --seconds, --rounds times. Printed for each point: images/s, the median seconds
 of a step (of an epoch), the memory held once the images lie on the device, and
 the most held later (of the GPU, on a processor of the process). Printed for
 each axis: the exponent of time against size, the slope of a line through the
-logarithms; 1 is linear, less is better. An image's size is its pixels. With
---keep the figures go to benchmarks/results/; `plot.py` draws them.
+logarithms; 1 is linear, less is better. With --keep the figures go to
+benchmarks/results/; `plot.py` draws them.
 
 The short form is tests/benchmarks/test_scale.py.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 
 import numpy as np
 
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from steps.axes import AXES  # noqa: E402
 from steps.cases import CASES  # noqa: E402
 from steps.contenders import CONTENDERS  # noqa: E402
 from steps.record import keep  # noqa: E402
@@ -41,6 +41,57 @@ BACKENDS = ("jax", "torch", "tensorflow")
 NOISE = 0.05
 
 
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """What grows.
+
+    Attributes:
+        unit: Name of the size that time should be linear in.
+        values: Where it is looked at unless `--values` says otherwise.
+        change: Function from a `Case` and a value to the fields that change.
+        case: Name of the case that the rest is taken from.
+        size: Function from a value to that size.
+        time: What is timed, `"step"` or `"epoch"`.
+    """
+
+    unit: str
+    values: tuple
+    change: Callable
+    case: str = "bottleneck_222"
+    size: Callable = int
+    time: str = "step"
+
+    def grow(self, case, value):
+        return dataclasses.replace(case, **self.change(case, value))
+
+
+AXES = {
+    "batch_size": Axis(
+        "images a step", (8, 16, 32, 64, 128), lambda c, n: {"batch_size": n}
+    ),
+    "branches": Axis("branches", (1, 2, 3, 4), lambda c, n: {"branches": n}),
+    "networks": Axis(
+        "networks",
+        (1, 2, 3, 4),
+        lambda c, n: {"networks": c.networks[:1] * n},
+    ),
+    "image_size": Axis(
+        "pixels",
+        (16, 24, 32, 48, 64),
+        lambda c, n: {"image_size": n},
+        size=lambda n: n**2,
+    ),
+    # Of a small cohort, so that feeding has its part in the time.
+    "dataset_size": Axis(
+        "images",
+        (1024, 2048, 4096, 8192),
+        lambda c, n: {"batches": max(1, n // c.batch_size)},
+        case="resnet8",
+        time="epoch",
+    ),
+}
+
+
 def main(arguments=None):
     flags = parse(arguments)
     results = {"axes": {}, "not_run": {}}
@@ -51,8 +102,7 @@ def main(arguments=None):
     for point, reason in results["not_run"].items():
         print(f"not run: {point}: {reason}")
     if flags.keep:
-        path = keep(results, flags.keep, f"scale_{flags.axis}")
-        print(f"kept in {path}")
+        print(keep(results, flags.keep, f"scale_{flags.axis}"))
     return 1 if results["not_run"] else 0
 
 
@@ -61,40 +111,23 @@ def parse(arguments):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--axis", choices=[*AXES, "all"], required=True)
-    parser.add_argument(
-        "--backends", default="jax", help=f"of {','.join(BACKENDS)}"
-    )
-    parser.add_argument(
-        "--values", help="of one axis, with commas (default: the axis' own)"
-    )
-    parser.add_argument(
-        "--case", choices=CASES, help="the rest (default: the axis' own)"
-    )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--seconds", type=float, default=2.0, help="a round (default: 2)"
-    )
-    parser.add_argument(
-        "--keep",
-        nargs="?",
-        const=HERE / "results",
-        type=pathlib.Path,
-        help="keep a record, in benchmarks/results or another folder",
-    )
+    add = parser.add_argument
+    add("--axis", choices=[*AXES, "all"], required=True)
+    add("--backends", default="jax", help=f"of {','.join(BACKENDS)}")
+    add("--values", help="of one axis, with commas (default: the axis' own)")
+    add("--case", choices=CASES, help="the rest (default: the axis' own)")
+    add("--rounds", type=int, default=3)
+    add("--seconds", type=float, default=2.0, help="a round (default: 2)")
+    add("--keep", nargs="?", const=HERE / "results", help="of a record")
     flags = parser.parse_args(arguments)
     flags.backends = flags.backends.split(",")
     if set(flags.backends) - set(BACKENDS):
         parser.error(f"--backends must be of {','.join(BACKENDS)}")
-    if flags.values and flags.axis == "all":
-        parser.error("--values is for one axis: name it")
     if flags.values:
-        try:
-            flags.values = [int(text) for text in flags.values.split(",")]
-        except ValueError:
-            parser.error("--values must be whole numbers")
-        if min(flags.values) < 1:
-            parser.error("--values must be positive")
+        values = flags.values.split(",")
+        if flags.axis == "all" or not all(map(str.isdecimal, values)):
+            parser.error("--values must be whole numbers, for one axis")
+        flags.values = [*map(int, values)]
     return flags
 
 
@@ -112,32 +145,23 @@ def look_along(name, flags, not_run):
     """
     axis = AXES[name]
     base = flags.case or axis.case
-    backends = {}
+    found = {"case": base, "unit": axis.unit, "time": axis.time}
+    found["backends"] = {}
     for backend in flags.backends:
         points = []
         for value in flags.values or axis.values:
             say(f"{name} {value} on {backend}")
             case = axis.grow(CASES[base], value)
             try:
-                found = measure(case, backend, flags.rounds, flags.seconds)
+                point = measure(case, backend, flags.rounds, flags.seconds)
             except ContenderError as error:
                 not_run[f"{name} {value} on {backend}"] = str(error)
                 continue
-            size = axis.size(value)
-            points.append({"value": value, "size": size, **found})
-        time = f"seconds_{axis.time}"
-        backends[backend] = {
-            "points": points,
-            "exponents": {
-                key: exponent(points, key) for key in (time, "peak_megabytes")
-            },
-        }
-    return {
-        "case": base,
-        "unit": axis.unit,
-        "time": axis.time,
-        "backends": backends,
-    }
+            points.append({"value": value, "size": axis.size(value), **point})
+        keys = (f"seconds_{axis.time}", "peak_megabytes")
+        exponents = {key: exponent(points, key) for key in keys}
+        found["backends"][backend] = {"points": points, "exponents": exponents}
+    return found
 
 
 def measure(case, backend, rounds, seconds):
@@ -199,10 +223,9 @@ def lines(name, found):
         slope = curve["exponents"][f"seconds_{time}"]
         if slope is not None:
             good = slope <= 1 + NOISE
-            verdict = "linear or better" if good else "WORSE THAN LINEAR"
             shown.append(
                 f"  {backend}: {time} time ~ ({found['unit']})^{slope}, "
-                f"{verdict}; "
+                f"{'linear or better' if good else 'WORSE THAN LINEAR'}; "
                 f"peak memory ^{curve['exponents']['peak_megabytes']}"
             )
     return shown

@@ -1,17 +1,16 @@
 """What a shipped branch costs beside the plain backbone, in onnxruntime.
 
-    python benchmarks/student_cost.py [--seconds 5] [--out FILE.json]
+    python benchmarks/student_cost.py [--seconds 5] [--keep]
 
 For each backbone and image size: a branch cut out of a CSS network, the main
 branch cut out of one that has it, and the same backbone with a plain head,
 all with fresh weights, exported the same way, measured in turns on the CPU.
 The branch has one operation more, the multiplication by the mask of the
-erased corner; the main branch has none. Prints a table; `--out` keeps it with
-machine and versions.
+erased corner; the main branch has none. Prints a table; `--keep` keeps it in
+benchmarks/results/.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import tempfile
@@ -20,15 +19,15 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 import numpy as np
+from steps.record import keep
 
-from keras_css.deploy.benchmark import cores
-from keras_css.deploy.benchmark import describe_benchmark
 from keras_css.deploy.candidate import Candidate
 from keras_css.deploy.candidate import ExportOptions
 from keras_css.deploy.timing import FileRunner
 from keras_css.deploy.timing import paired_latencies
 from keras_css.networks import MultiBranchNetwork
 from keras_css.students import cut_student
+from keras_css_runtime.environment import cores
 from keras_css_runtime.onnx_file import OnnxFile
 
 CASES = (
@@ -50,6 +49,7 @@ KINDS = {
     ),
 }
 CLASSES = 100
+HERE = pathlib.Path(__file__).parent
 
 
 def export(backbone, shape, kind, folder):
@@ -96,7 +96,7 @@ def measure(paths, threads, batch_size, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     rows = []
     print(
@@ -129,9 +129,8 @@ def main():
                             **row,
                         }
                     )
-    if options.out:
-        found = {"machine": describe_benchmark("cpu", None), "rows": rows}
-        options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    if options.keep:
+        print(keep({"rows": rows}, HERE / "results", "student_cost"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ The short form is tests/benchmarks/test_train_step.py.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import random
@@ -61,34 +62,36 @@ def main(arguments=None):
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="a turn (default: 3)"
     )
+    for size in ("batch_size", "batches"):
+        parser.add_argument(f"--{size}", type=int, help="default: the case's")
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--out", type=pathlib.Path, help="JSON file as well")
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="JSON file, written after each round"
+    )
     flags = parser.parse_args(arguments)
     names = flags.contenders.split(",")
     unknown = [name for name in names if name not in CONTENDERS]
     if unknown:
         parser.error(f"unknown contenders {unknown}; known: {[*CONTENDERS]}")
-    results = compare(CASES[flags.case], names, flags.rounds, flags.seconds)
-    results = {"case": flags.case, **results}
+    sizes = {n: getattr(flags, n) for n in ("batch_size", "batches")}
+    sizes = {name: size for name, size in sizes.items() if size}
+    case = dataclasses.replace(CASES[flags.case], **sizes)
+    for found in compare(case, names, flags.rounds, flags.seconds):
+        results = {"case": flags.case, **sizes, **found}
+        if flags.out:
+            flags.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     print(table(results))
-    if flags.out:
-        flags.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    path = keep(
-        results,
-        HERE / "results" if flags.keep else None,
-        f"train_step_{flags.case}",
-    )
-    if path:
-        print(f"kept in {path}")
+    if flags.keep:
+        print(keep(results, HERE / "results", f"train_step_{flags.case}"))
     return 0 if not results["not_run"] else 1
 
 
 def compare(case, names, rounds, seconds):
     """Measures contenders in turns.
 
-    Returns:
-        Dict with `contenders` (name -> figures) and `not_run` (name ->
-        reason).
+    Yields:
+        After each round dict with `contenders` (name -> figures) and `not_run`
+        (name -> reason).
     """
     workers, not_run, figures = {}, {}, {}
     # Whoever of ours begins first draws the weights that all start from.
@@ -121,14 +124,14 @@ def compare(case, names, rounds, seconds):
             for name in order.sample(list(workers), len(workers)):
                 took, done = workers[name].ask("run", steps[name])
                 seconds_of[name].append(took / done)
-        for name, worker in workers.items():
-            if CONTENDERS[name].kind != "matmul":
-                peak = worker.ask("peak_bytes")
-                figures[name]["peak_megabytes"] = round(peak / 2**20)
+                if CONTENDERS[name].kind != "matmul":
+                    peak = workers[name].ask("peak_bytes")
+                    figures[name]["peak_megabytes"] = round(peak / 2**20)
+            summarise(case, figures, seconds_of)
+            shown = {name: figures[name] for name in names if name in figures}
+            yield {"contenders": shown, "not_run": not_run}
+        for worker in workers.values():
             worker.close()
-    summarise(case, figures, seconds_of)
-    shown = {name: figures[name] for name in names if name in figures}
-    return {"contenders": shown, "not_run": not_run}
 
 
 def begin(worker):

@@ -1,3 +1,5 @@
-"""The version, alone in a file so that set-up can read it without Keras."""
+"""The version of keras_css, which is that of what it ships."""
 
-__version__ = "0.1.0"
+from keras_css_runtime.version import __version__
+
+__all__ = ["__version__"]

@@ -8,7 +8,6 @@ import sys
 
 from absl import flags
 
-from keras_css_cli.pipes import ends_with_its_reader
 from keras_css_runtime.environment import huge_pages
 from keras_css_runtime.environment import keep_memory
 from keras_css_runtime.environment import set_up_jax
@@ -21,6 +20,7 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import one_line
 from keras_css_runtime.errors import shortened
 from keras_css_runtime.errors import unknown_name
+from keras_css_runtime.pipes import ends_with_its_reader
 from keras_css_runtime.silence import quiet_tensorflow
 
 FLAGS = flags.FLAGS

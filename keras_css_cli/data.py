@@ -104,10 +104,10 @@ def _preview():
 
 
 def _prepare():
-    from keras_css.data.archives import find_archives
-    from keras_css.data.archives import unpack
     from keras_css.data.catalogue import get_entry
     from keras_css.data.find import find
+    from keras_css.untrusted.archives import find_archives
+    from keras_css.untrusted.archives import unpack
 
     request = _config()
     if request.data_dir and pathlib.Path(request.data_dir).is_dir():

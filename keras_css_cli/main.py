@@ -3,8 +3,8 @@
 import sys
 
 from keras_css_cli.command import run_command
-from keras_css_cli.pipes import ends_with_its_reader
 from keras_css_runtime.errors import unknown_name
+from keras_css_runtime.pipes import ends_with_its_reader
 
 COMMANDS = {
     "train": "train a cohort and leave a run folder",

@@ -31,7 +31,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "student",
     None,
-    "Default best; branch or network (the best of its kind on validation), "
+    "Default best, the cheapest within noise of the highest validation "
+    "accuracy; accuracy, branch or network (the most accurate, of its kind), "
     "ensemble, a name such as network_a/branch_0, or all. With --model only a "
     "name, needed where the file holds several students.",
 )

@@ -1,9 +1,15 @@
 """Classifying pictures with one exported file."""
 
+import os
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import cast
+
 import numpy as np
 
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.onnx_file import OnnxFile
+from keras_css_runtime.pictures import Picture
 from keras_css_runtime.pictures import to_array
 from keras_css_runtime.settings import COUNT
 from keras_css_runtime.softmax import are_probabilities
@@ -44,18 +50,26 @@ class OnnxClassifier:
     ```
     """
 
-    def __init__(self, path, provider="cpu", batch_size=32, threads=None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        provider: str = "cpu",
+        batch_size: int = 32,
+        threads: int | None = None,
+    ) -> None:
         COUNT.check("batch_size", batch_size)
         self.file = OnnxFile(path, provider, threads)
         self.metadata = self.file.metadata()
-        self.class_names = self.metadata["class_names"]
+        self.class_names: list[str] = self.metadata["class_names"]
         self.image_shape = tuple(self.metadata["image_shape"])
         self.crop_fraction = self._crop_fraction()
         self.batch_size = self.file.batch_size or batch_size
         if "model_output" not in self.metadata:
             self.metadata["output"] = self._probed_output()
 
-    def __call__(self, pictures):
+    def __call__(
+        self, pictures: Picture | Sequence[Picture]
+    ) -> tuple[list[str], np.ndarray]:
         """Returns names of the likeliest classes and all probabilities.
 
         Pictures are scaled and cut as those that the student was tested on;
@@ -76,16 +90,18 @@ class OnnxClassifier:
             alone = pictures.ndim < 4
         else:
             alone = not isinstance(pictures, (list, tuple))
-        pictures = [pictures] if alone else pictures
+        several = cast(Sequence[Picture], [pictures] if alone else pictures)
         rows = [np.zeros((0, len(self.class_names)), "float32")]
-        for part in self._parts(pictures):
+        for part in self._parts(several):
             images = np.stack([self._to_array(p) for p in part])
             rows.append(self._probabilities(images))
         probabilities = np.concatenate(rows)
         best = probabilities.argmax(axis=-1)
         return [self.class_names[i] for i in best], probabilities
 
-    def each(self, pictures):
+    def each(
+        self, pictures: Sequence[Picture]
+    ) -> Iterator[tuple[Picture, np.ndarray | None, str | None]]:
         """Classifies pictures one by one, and goes on where one is broken.
 
         Args:
@@ -107,7 +123,7 @@ class OnnxClassifier:
                 fault = faults.get(i)
                 yield picture, None if fault else next(rows), fault
 
-    def run(self, images):
+    def run(self, images: np.ndarray) -> np.ndarray:
         """Returns what the file puts out for images of its own size.
 
         Args:
@@ -118,27 +134,29 @@ class OnnxClassifier:
         """
         return self.file.run(self._normalise(images), self.batch_size)
 
-    def _parts(self, pictures):
+    def _parts(
+        self, pictures: Sequence[Picture]
+    ) -> Iterator[Sequence[Picture]]:
         for start in range(0, len(pictures), self.batch_size):
             yield pictures[start : start + self.batch_size]
 
-    def _probabilities(self, images):
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
         output = self.run(images)
         logits = self.metadata["output"] == "logits"
         return softmax(output) if logits else output
 
-    def _probed_output(self):
+    def _probed_output(self) -> str:
         """Returns what a file puts out whose writer took its word for it."""
         found = self.file.run(self.file.random_batch(PROBED_IMAGES))
         real = are_probabilities(found)
         return "probabilities" if real else self.metadata["output"]
 
-    def _to_array(self, picture):
+    def _to_array(self, picture: Picture) -> np.ndarray:
         ready = getattr(picture, "shape", None) == self.image_shape
         fraction = 1.0 if ready else self.crop_fraction
         return to_array(picture, self.image_shape, fraction)
 
-    def _crop_fraction(self):
+    def _crop_fraction(self) -> float:
         found = self.metadata.get("crop_fraction", "1")
         try:
             fraction = float(found)
@@ -151,7 +169,7 @@ class OnnxClassifier:
             f"{LEAST_FRACTION} to 1, received {found!r}: export it again."
         )
 
-    def _normalise(self, images):
+    def _normalise(self, images: np.ndarray) -> np.ndarray:
         kind = self.metadata["input"]
         if kind == "uint8":
             return images

@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import subprocess
+from collections.abc import Iterable
 
 # How the system hands out huge pages.
 HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -14,7 +15,7 @@ HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
 MALLOC = {-3: 32 << 20, -1: 2**31 - 1}
 
 
-def cores():
+def cores() -> int:
     """Returns how many cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
@@ -22,7 +23,7 @@ def cores():
         return os.cpu_count() or 1
 
 
-def processor():
+def processor() -> str:
     """Returns the processor's name, `"unknown"` where the system hides it."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
@@ -34,7 +35,7 @@ def processor():
     return "unknown"
 
 
-def describe_machine():
+def describe_machine() -> dict[str, str | int | None]:
     """Returns processor, cores, GPU and system as a dict for JSON."""
     return {
         "processor": processor(),
@@ -44,7 +45,7 @@ def describe_machine():
     }
 
 
-def gpu():
+def gpu() -> str | None:
     """Returns the names of the NVIDIA GPUs, a line each; None without any."""
     try:
         done = subprocess.run(
@@ -58,7 +59,7 @@ def gpu():
     return done.stdout.strip() or None
 
 
-def installed_versions(packages):
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     """Returns dict from those of the packages that are installed to versions.
 
     Args:
@@ -76,7 +77,7 @@ def installed_versions(packages):
     return found
 
 
-def set_up_tensorflow():
+def set_up_tensorflow() -> None:
     """Sets what the environment leaves open; before TensorFlow's first step.
 
     oneDNN's convolutions, which TensorFlow takes by itself on some processors
@@ -89,7 +90,7 @@ def set_up_tensorflow():
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores() // 2)))
 
 
-def share_of_machine(jobs):
+def share_of_machine(jobs: int) -> dict[str, str]:
     """Returns the environment of one of several processes that train at once.
 
     Args:
@@ -114,7 +115,7 @@ def share_of_machine(jobs):
     }
 
 
-def set_up_jax():
+def set_up_jax() -> None:
     """Lets JAX keep compiled programs across runs; before JAX is imported.
 
     They are made for one processor, so each kind has a folder of its own in
@@ -134,7 +135,7 @@ def set_up_jax():
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
 
 
-def huge_pages():
+def huge_pages() -> dict[str, str] | None:
     """Returns the environment in which malloc takes huge pages, or None.
 
     Each step of JAX on a processor takes hundreds of megabytes and gives them
@@ -157,7 +158,7 @@ def huge_pages():
     return {**os.environ, name: ":".join(filter(None, [told, f"{option}=1"]))}
 
 
-def keep_memory():
+def keep_memory() -> None:
     """Lets malloc keep what is freed, where that is glibc's.
 
     PyTorch asks for the same tensors in each step. What goes back to the
@@ -170,7 +171,7 @@ def keep_memory():
         mallopt(option, value)
 
 
-def _kind_of_processor():
+def _kind_of_processor() -> str:
     """Returns a name for what a processor can do."""
     # Help need not wait for it, either.
     import hashlib

@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from collections.abc import Iterable
 
 from keras_css_runtime.text import composed
 
@@ -20,7 +21,7 @@ class UserError(ValueError):
     commands print it without a traceback and exit with code 2.
     """
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(shortened(one_line(message)))
 
 
@@ -51,12 +52,12 @@ class StoppedError(Exception):
     The commands print the line and exit with `code`.
     """
 
-    def __init__(self, message, code):
+    def __init__(self, message: object, code: int) -> None:
         super().__init__(one_line(message))
         self.code = code
 
 
-def refuse_url(place, what):
+def refuse_url(place: object, what: str) -> None:
     """Raises `UserError` if a place is an address in a network.
 
     Args:
@@ -74,7 +75,7 @@ def refuse_url(place, what):
         )
 
 
-def one_line(text):
+def one_line(text: object) -> str:
     """Returns a text as a line that any terminal shows.
 
     Names of files and classes may hold line breaks, control characters and
@@ -86,7 +87,7 @@ def one_line(text):
     )
 
 
-def shortened(line):
+def shortened(line: str) -> str:
     """Returns a line without its middle, where it is longer than any needs.
 
     The end, which says what to do, stays.
@@ -97,12 +98,14 @@ def shortened(line):
     return f"{head} [...] {line[-LAST_LETTERS:]}"
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """Returns the first line of an error's text, or what kind it is."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def unknown_name(kind, name, known, advice=""):
+def unknown_name(
+    kind: str, name: object, known: Iterable[str], advice: str = ""
+) -> UserError:
     """Returns the error for a name that is not among the known ones.
 
     Args:
@@ -114,13 +117,14 @@ def unknown_name(kind, name, known, advice=""):
     Returns:
         A `UserError` that shows the nearest known names first.
     """
-    name, known = composed(str(name)), composed(list(known))
-    listed = ", ".join(known[:MOST_LISTED]) or "none"
-    if len(known) > MOST_LISTED:
-        listed += f" and {len(known) - MOST_LISTED} more"
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    text: str = composed(str(name))
+    names: list[str] = composed(list(known))
+    listed = ", ".join(names[:MOST_LISTED]) or "none"
+    if len(names) > MOST_LISTED:
+        listed += f" and {len(names) - MOST_LISTED} more"
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return UserError(
-        f"Unknown {kind} '{name}': {hint}Known: {listed}."
+        f"Unknown {kind} '{text}': {hint}Known: {listed}."
         f"{advice and ' ' + advice}"
     )

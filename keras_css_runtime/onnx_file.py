@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -46,7 +49,12 @@ class OnnxFile:
             unknown or does not run here.
     """
 
-    def __init__(self, path, provider="cpu", threads=None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        provider: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
         self.path, self.provider = pathlib.Path(path), provider
         self.session = open_session(path, provider, threads)
         given = self._said(self.session.get_inputs)
@@ -73,7 +81,7 @@ class OnnxFile:
         batch = shape[0]
         self.batch_size = batch if isinstance(batch, int) else None
 
-    def run(self, images, batch_size=64):
+    def run(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """Returns what the file puts out for many images, `(N, C)`.
 
         Args:
@@ -90,7 +98,7 @@ class OnnxFile:
             rows.append(self._run(feed)[: len(part)])
         return np.concatenate(rows)
 
-    def _run(self, feed):
+    def _run(self, feed: np.ndarray) -> np.ndarray:
         try:
             output = self.session.run(None, {"image": feed})[0]
         # onnxruntime has no common error class.
@@ -107,7 +115,7 @@ class OnnxFile:
             )
         return output
 
-    def _said(self, ask):
+    def _said(self, ask: Callable[[], Any]) -> Any:
         """Returns what the session says, whose names may be no text."""
         try:
             return ask()
@@ -117,7 +125,7 @@ class OnnxFile:
                 "has names that are no text."
             ) from error
 
-    def random_batch(self, size):
+    def random_batch(self, size: int) -> np.ndarray:
         """Returns random images in the form the input takes."""
         shape = (size, *self.input.shape[1:])
         rng = np.random.default_rng(0)
@@ -125,7 +133,7 @@ class OnnxFile:
             return rng.integers(0, 256, shape, dtype="uint8")
         return rng.normal(size=shape).astype("float32")
 
-    def metadata(self):
+    def metadata(self) -> dict[str, Any]:
         """Returns what the file says about itself.
 
         Raises:
@@ -158,7 +166,7 @@ class OnnxFile:
             )
         return found
 
-    def _fits_shape(self, shape, kind):
+    def _fits_shape(self, shape: list[int], kind: str) -> bool:
         height, width, channels = shape
         wanted = [height, width, channels]
         if kind == "float_nchw":
@@ -166,7 +174,7 @@ class OnnxFile:
         return list(self.input.shape[1:]) == wanted
 
 
-def _is_rule(rule):
+def _is_rule(rule: object) -> bool:
     """Whether a preprocessing can be used, or is none at all."""
     if not isinstance(rule, dict) or not {"scale", "offset"} & set(rule):
         return True
@@ -179,14 +187,18 @@ def _is_rule(rule):
     )
 
 
-def check_threads(name, threads):
+def check_threads(name: str, threads: int | None) -> None:
     """Raises `UserError` unless so many threads can be started, or None."""
     # onnxruntime starts as many, and the process ends where that fails.
     most = max(MOST_THREADS, cores())
     Number(1, most, whole=True, optional=True).check(name, threads)
 
 
-def open_session(path, provider="cpu", threads=None):
+def open_session(
+    path: str | os.PathLike[str],
+    provider: str = "cpu",
+    threads: int | None = None,
+) -> ort.InferenceSession:
     """Returns an `onnxruntime.InferenceSession`; arguments as `OnnxFile`."""
     if provider not in PROVIDERS:
         raise UserError(
@@ -219,7 +231,9 @@ def open_session(path, provider="cpu", threads=None):
     return session
 
 
-def _open(path, provider, threads):
+def _open(
+    path: pathlib.Path, provider: str, threads: int | None
+) -> ort.InferenceSession:
     # A provider that cannot start is said by our own line.
     ort.set_default_logger_severity(SILENT)
     options = ort.SessionOptions()
@@ -236,7 +250,7 @@ def _open(path, provider, threads):
     return session
 
 
-def _opens_on_cpu(path):
+def _opens_on_cpu(path: pathlib.Path) -> bool:
     try:
         _open(path, PROVIDERS["cpu"], None)
     except Exception:
@@ -244,7 +258,7 @@ def _opens_on_cpu(path):
     return True
 
 
-def _parse(text):
+def _parse(text: str) -> Any:
     """Lists and dicts are JSON; anything else is the text it is."""
     if text[:1] not in ("[", "{"):
         return text

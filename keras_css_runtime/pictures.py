@@ -2,10 +2,13 @@
 
 import io
 import math
+import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from PIL import ImageOps
 
@@ -24,8 +27,14 @@ MODES = {1: "L", 3: "RGB"}
 # More are taken for a decompression bomb: decoded in colour, 150 MB.
 MOST_PIXELS = 50_000_000
 
+# The path of a picture, the bytes of its file, or its pixels.
+Picture = str | Path | bytes | Image.Image | np.ndarray
+Size = tuple[int, int]
+# Left, top, right, bottom.
+Box = Sequence[float]
 
-def find_pictures(path):
+
+def find_pictures(path: str | os.PathLike[str]) -> list[Path]:
     """Returns the picture files of a folder, sorted; or the file itself.
 
     Raises:
@@ -50,13 +59,19 @@ def find_pictures(path):
     return found
 
 
-def open_picture(picture):
+def open_picture(picture: str | Path | bytes) -> Image.Image:
     """Opens a path, or the bytes of a file; only its header is read."""
     source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
     return Image.open(source, formats=FORMATS)
 
 
-def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
+def to_array(
+    picture: Picture,
+    shape: tuple[int, int, int],
+    crop_fraction: float = 1.0,
+    box: Box | None = None,
+    margin: float = 0.0,
+) -> np.ndarray:
     """Returns one picture as a uint8 array of the shape a network takes.
 
     A picture of another size is scaled (bilinear, antialiased) until it covers
@@ -89,7 +104,10 @@ def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
             f"{tuple(shape)}, received {_describe(picture)}."
         )
     # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the target keeps detail.
-    wanted = tuple(round(2 * side / crop_fraction) for side in (width, height))
+    wanted = (
+        round(2 * width / crop_fraction),
+        round(2 * height / crop_fraction),
+    )
     image = _to_image(picture, wanted, box, margin)
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bit(image, picture)
@@ -115,7 +133,9 @@ def to_array(picture, shape, crop_fraction=1.0, box=None, margin=0.0):
     return np.asarray(image, "uint8").reshape(shape)
 
 
-def _to_image(picture, wanted, box, margin):
+def _to_image(
+    picture: Picture, wanted: Size, box: Box | None, margin: float
+) -> Image.Image:
     if isinstance(picture, (str, Path, bytes)):
         return _read(picture, wanted, box, margin)
     if not isinstance(picture, Image.Image):
@@ -125,7 +145,7 @@ def _to_image(picture, wanted, box, margin):
     )
 
 
-def _from_array(array):
+def _from_array(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     grey_or_colour = array.ndim == 2 or (
@@ -140,7 +160,9 @@ def _from_array(array):
     return Image.fromarray(array)
 
 
-def _read(picture, wanted, box, margin):
+def _read(
+    picture: str | Path | bytes, wanted: Size, box: Box | None, margin: float
+) -> Image.Image:
     """Returns the picture of a file or of its bytes, `box` of it if given."""
     name = _name(picture)
     try:
@@ -153,9 +175,9 @@ def _read(picture, wanted, box, margin):
                 )
             if box is not None:
                 cut = (box[2] - box[0], box[3] - box[1])
-                wanted = tuple(
-                    round(w * s / max(c, 1))
-                    for w, s, c in zip(wanted, size, cut)
+                wanted = (
+                    round(wanted[0] * size[0] / max(cut[0], 1)),
+                    round(wanted[1] * size[1] / max(cut[1], 1)),
                 )
             if size[0] > wanted[0] and size[1] > wanted[1]:
                 file.draft(None, wanted)
@@ -183,7 +205,9 @@ def _read(picture, wanted, box, margin):
         ) from error
 
 
-def _cut(image, box, margin, size, name):
+def _cut(
+    image: Image.Image, box: Box | None, margin: float, size: Size, name: str
+) -> Image.Image:
     """Returns the box of an image whose stored size was `size`."""
     if box is None:
         return image
@@ -205,13 +229,15 @@ def _cut(image, box, margin, size, name):
     # Whole pixels that cover the box, up to rounding of its numbers.
     return image.crop(
         (
-            *(math.floor(side + 1e-3) for side in sides[:2]),
-            *(math.ceil(side - 1e-3) for side in sides[2:]),
+            math.floor(sides[0] + 1e-3),
+            math.floor(sides[1] + 1e-3),
+            math.ceil(sides[2] - 1e-3),
+            math.ceil(sides[3] - 1e-3),
         )
     )
 
 
-def _to_8_bit(image, picture):
+def _to_8_bit(image: Image.Image, picture: Picture) -> Image.Image:
     """Scales 16-bit grey to 8 bits by the full range of 16 bits."""
     if image.mode == "F":
         raise UserError(
@@ -222,10 +248,10 @@ def _to_8_bit(image, picture):
     return Image.fromarray((array // 257).astype("uint8"))
 
 
-def _name(picture):
+def _name(picture: object) -> str:
     return f"'{picture}'" if isinstance(picture, (str, Path)) else "A picture"
 
 
-def _describe(array):
+def _describe(array: npt.ArrayLike) -> str:
     array = np.asarray(array)
     return f"{array.dtype} of shape {array.shape}"

@@ -2,11 +2,13 @@
 
 import json
 import math
+import pathlib
+from typing import Any
 
 ANY_NAME = ...
 
 
-def fits(value, shape):
+def fits(value: object, shape: Any) -> bool:
     """Says whether a JSON value has a shape.
 
     Args:
@@ -31,7 +33,7 @@ def fits(value, shape):
     return _is_a(value, shape)
 
 
-def _is_a(value, kind):
+def _is_a(value: Any, kind: type) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
@@ -46,7 +48,7 @@ def _is_a(value, kind):
     return isinstance(value, kind)
 
 
-def _has_surrogates(text):
+def _has_surrogates(text: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
@@ -83,7 +85,7 @@ CELL = {
 GRID = {"datasets": [str], "methods": [str], "seeds": [int]}
 
 
-def is_result(value):
+def is_result(value: Any) -> bool:
     """Says whether a value is the contents of a `result.json`."""
     if not fits(value, RESULT):
         return False
@@ -100,7 +102,7 @@ def _parts_of(epoch):
     return epoch["validation"], epoch["test"]
 
 
-def read_object(path):
+def read_object(path: pathlib.Path) -> dict[str, Any]:
     """Returns the JSON object in a file.
 
     Raises:

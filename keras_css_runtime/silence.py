@@ -7,6 +7,12 @@ import importlib.machinery
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import IO
+from typing import cast
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # In the environment where the level is ours, for the processes we start.
@@ -34,12 +40,12 @@ sys.stderr.buffer.write(b"".join(lines))
 """
 
 
-def be_silent():
+def be_silent() -> None:
     """Sends standard error of this process nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def quiet_tensorflow():
+def quiet_tensorflow() -> None:
     """Keeps TensorFlow's notices off standard error; before its import.
 
     Errors stay, except where there is no CUDA driver and each start would
@@ -55,7 +61,7 @@ def quiet_tensorflow():
         sys.meta_path.insert(0, _QuietFinder())
 
 
-def _has_cuda_driver():
+def _has_cuda_driver() -> bool:
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -66,14 +72,19 @@ def _has_cuda_driver():
 class _QuietFinder(importlib.abc.MetaPathFinder):
     """Finds TensorFlow as ever, whoever imports it, and loads it quietly."""
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
         if name != "tensorflow":
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
-            def quietly(module):
+            def quietly(module: ModuleType) -> None:
                 with _without_log():
                     load(module)
 
@@ -82,7 +93,7 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
 
 
 @contextlib.contextmanager
-def _without_log():
+def _without_log() -> Iterator[None]:
     """Leaves log lines of native code out of standard error.
 
     Other lines come when the context ends; all of them if that is an error,
@@ -100,8 +111,9 @@ def _without_log():
     except OSError:
         yield
         return
+    pipe = cast(IO[bytes], sieve.stdin)
     sys.stderr.flush()
-    os.dup2(sieve.stdin.fileno(), 2)
+    os.dup2(pipe.fileno(), 2)
     ending = FAILED
     try:
         yield
@@ -111,6 +123,6 @@ def _without_log():
         os.dup2(before, 2)
         os.close(before)
         with contextlib.suppress(OSError):
-            os.write(sieve.stdin.fileno(), ending)
-        sieve.stdin.close()
+            os.write(pipe.fileno(), ending)
+        pipe.close()
         sieve.wait()

@@ -1,18 +1,19 @@
 """Softmax on the host, and whether numbers are what it puts out."""
 
 import numpy as np
+import numpy.typing as npt
 
 # Sums of rows that were rounded to float16 are off by as much.
 NEARLY_ONE = 2e-3
 
 
-def softmax(logits):
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Returns the softmax over axis 1 of an array `(N, K, ...)`."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def are_probabilities(rows):
+def are_probabilities(rows: npt.ArrayLike) -> bool:
     """Whether each row of an array `(N, C)` is one of probabilities.
 
     Args:

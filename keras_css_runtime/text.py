@@ -1,9 +1,10 @@
 """Text that people typed, in the one form in which it is compared."""
 
 import unicodedata
+from typing import Any
 
 
-def composed(value):
+def composed(value: Any) -> Any:
     """Returns text in Unicode's composed form (NFC).
 
     An é is one character or two, depending on the system that wrote it; both
@@ -19,7 +20,7 @@ def composed(value):
     return _composed(value)
 
 
-def _composed(value):
+def _composed(value: object) -> object:
     if not isinstance(value, str):
         return value
     return unicodedata.normalize("NFC", value)

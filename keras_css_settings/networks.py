@@ -81,6 +81,13 @@ class Networks(Settings):
         "end is float32.",
     )
 
+    ship: str = setting(
+        "all",
+        Text(),
+        "Networks that the best student may be cut from, commas between, such "
+        "as network_a: a larger network_b then only teaches.",
+    )
+
     def __post_init__(self):
         super().__post_init__()
         if self.branches is not None and self.branches > MOST_BRANCHES:

@@ -65,6 +65,13 @@ class Optimisation(Settings):
         "1-based epochs from which the rate is 10 times lower; default at half "
         "and at three quarters of the epochs.",
     )
+    average_weights: float = setting(
+        0.0,
+        FRACTION,
+        "Largest decay of a running mean of the weights, such as 0.999; 0 for "
+        "none. Each student is measured with the averaged weights, too, as "
+        "NAME/averaged.",
+    )
 
     def __post_init__(self):
         super().__post_init__()

@@ -37,7 +37,7 @@ HALVES = {
 MINUTES = {1: 22, 2: 32, 3: 40}
 # Formulas, kernels, data, files and one training step, without the commands.
 FAST = (
-    *("methods/test_losses.py", "methods/test_limits.py"),
+    *("methods/float64_losses.py", "methods/test_limits.py"),
     *("data/test_layouts.py", "data/test_load.py", "data/test_batches.py"),
     *("runs/test_history_file.py", "runs/test_recipes.py"),
     *("evaluation", "comparison/test_comparison_table.py"),

@@ -54,7 +54,7 @@ def test_losses_and_gradients_agree(tmp_path):
     keras.utils.set_random_seed(0)
     models = []
     # The other methods' losses are held to NumPy on each backend, by
-    # tests/methods/test_losses.py.
+    # tests/methods/float64_losses.py.
     joint, plain = {}, {"transformation": "none", "joint_labels": False}
     for method, count, options in (
         (CSS(), 2, joint),

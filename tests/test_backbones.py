@@ -10,6 +10,8 @@ from keras_css import backbones
 from keras_css.backbones import BACKBONES
 from keras_css.backbones import CifarResNet
 
+pytestmark = pytest.mark.once
+
 
 def trained_parameters(backbone, classes=100, **options):
     """Counts what trains: PyTorch counts no running statistics either."""
@@ -21,7 +23,6 @@ def trained_parameters(backbone, classes=100, **options):
 PLAIN = {"num_branches": 1, "transformation": "none", "joint_labels": False}
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "plain", "css"),
     [
@@ -39,7 +40,6 @@ def test_parameters_of_the_reference_table(name, plain, css):
         assert trained_parameters(name) == css
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "published"),
     [
@@ -59,7 +59,6 @@ def test_parameters_published_for_cifar10(name, published):
     assert found == published + projections
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "published"),
     [
@@ -73,7 +72,6 @@ def test_parameters_published_for_imagenet(name, published):
     assert trained_parameters(name, classes=1000, **PLAIN) == published
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", ["resnet8", "resnet14"])
 def test_depth_is_what_the_name_says(name):
     backbone = BACKBONES.get(name)()
@@ -126,7 +124,6 @@ def test_a_misspelt_backbone_is_answered_with_near_names():
         CifarResNet("basic", (1, 1, 1), inner_width=2)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "name",
     [

@@ -8,6 +8,8 @@ import tiny
 from keras_css import UserError
 from keras_css.class_names import read_class_names
 
+pytestmark = pytest.mark.once
+
 NAMES = ("ant", "bee", "café", "d/o g")
 
 
@@ -35,7 +37,6 @@ def test_names_survive_saving(tmp_path):
     )
 
 
-@pytest.mark.once
 def test_files_of_before_have_none(tmp_path):
     network = tiny.network()
     config = network.get_config()
@@ -46,7 +47,6 @@ def test_files_of_before_have_none(tmp_path):
     assert read_class_names(tmp_path / "m.keras") is None
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c", "c"], "abcd"])
 def test_names_that_do_not_fit_are_refused(names):
     with pytest.raises(UserError, match="class_names must be 4 different"):

@@ -212,6 +212,8 @@ def test_it_is_refused(make, settings, words):
 NUMBERS = {
     "temperature": [0, -1.0, NAN, INFINITE, "3", None, True],
     "ramp_up_epochs": [-1, NAN, INFINITE, "80"],
+    "ramp_down_epochs": [-1, NAN],
+    "run_epochs": [-1, "80"],
     "weight": [-1.0, NAN, "1"],
     "aggregate_weight": [-0.5, INFINITE],
     "target_epsilon": [-1e-7, 1, NAN],

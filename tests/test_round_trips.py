@@ -26,6 +26,8 @@ from keras_css.networks.weights import load_weights_by_name
 from keras_css.supervision import Transformation
 from keras_css.training.seed import set_seed
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def same_initial_weights():
@@ -318,7 +320,6 @@ class Snow(layers.Layer):
         (lambda: Forgetful(3), "Forgetful, and its get_config lacks size"),
     ],
 )
-@pytest.mark.once
 def test_preprocessing_that_no_file_can_hold(make, message):
     with pytest.raises(UserError, match=message) as caught:
         tiny.network(preprocessing=make())
@@ -373,13 +374,11 @@ class Dim(Transformation):
         return features * (1 - self.by * branch)
 
 
-@pytest.mark.once
 def test_a_transformation_whose_argument_would_be_forgotten():
     with pytest.raises(UserError, match="Dim, and its get_config lacks by"):
         tiny.network(transformation=Dim(0.3))
 
 
-@pytest.mark.once
 def test_backbones_that_no_file_can_hold():
     with pytest.raises(UserError, match="PrivateBackbone is not registered"):
         MultiBranchNetwork(PrivateBackbone(), 3)
@@ -388,7 +387,6 @@ def test_backbones_that_no_file_can_hold():
         MultiBranchNetwork(cut, 3)
 
 
-@pytest.mark.once
 def test_a_cohort_that_no_file_can_hold_says_so_when_it_is_saved(tmp_path):
     distiller = OnlineDistiller(
         [tiny.network()],
@@ -400,7 +398,6 @@ def test_a_cohort_that_no_file_can_hold_says_so_when_it_is_saved(tmp_path):
         distiller.save(tmp_path / "cohort.keras")
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", ["ffl", "hssakd"])
 def test_methods_that_look_between_stages_refuse_cut_models(name):
     method = METHODS.get(name)()

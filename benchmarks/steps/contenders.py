@@ -168,6 +168,7 @@ class Plain:
         self.device = torch.device(
             "cuda" if torch.cuda.is_available() else "cpu"
         )
+        torch.backends.cudnn.benchmark = True
         with np.load(folder / "start.npz") as file:
             weights = {name: file[name] for name in file.files}
         self.step = PlainStep(
@@ -225,6 +226,8 @@ class MatrixProduct:
         side = 8192 if gpu else 1024
         device = torch.device("cuda" if gpu else "cpu")
         dtype = getattr(torch, contender.precision)
+        # As convolutions are by default, whose utilisation is of this.
+        torch.backends.cuda.matmul.allow_tf32 = True
         self.a = torch.rand(side, side, device=device).to(dtype)
 
     def flops(self):

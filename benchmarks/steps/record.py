@@ -1,4 +1,4 @@
-"""Results that are kept: machine, versions, command, date; never replaced."""
+"""The current record of a benchmark: machine, versions, command, date."""
 
 import datetime
 import json
@@ -31,32 +31,24 @@ def machine():
 
 
 def keep(results, folder, name):
-    """Writes results as `NAME_DATE[-N].json`; returns the path.
+    """Writes results as `NAME.json`, which replaces an earlier one.
 
     Args:
         results: What was measured, JSON types.
-        folder: Where records lie, or None to keep nothing.
+        folder: Where records lie.
         name: What was measured.
+
+    Returns:
+        The path.
     """
-    if folder is None:
-        return None
-    date = datetime.date.today().isoformat()
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     record = {
-        "date": date,
+        "date": datetime.date.today().isoformat(),
         "command": shlex.join(["python", *sys.argv]),
         "machine": machine(),
         **results,
     }
-    text = json.dumps(record, indent=1) + "\n"
-    count = 1
-    while True:
-        suffix = "" if count == 1 else f"-{count}"
-        path = folder / f"{name}_{date}{suffix}.json"
-        try:
-            with open(path, "x", encoding="utf-8") as file:
-                file.write(text)
-            return path
-        except FileExistsError:
-            count += 1
+    path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    return path

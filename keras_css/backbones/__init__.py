@@ -21,7 +21,7 @@ from keras_css.backbones.wide_resnet import WideResNet
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.registry import Registry
-from keras_css.saved import load_keras
+from keras_css.untrusted.keras_files import load_keras
 
 
 class Backbones(Registry):

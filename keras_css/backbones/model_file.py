@@ -1,7 +1,7 @@
 """A Keras model of the user's own, in a file, as a backbone."""
 
 from keras_css.backbones.split_model import split_model
-from keras_css.saved import load_keras
+from keras_css.untrusted.keras_files import load_keras
 
 
 def model_file(path, at=None):

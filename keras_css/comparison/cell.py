@@ -8,6 +8,7 @@ import shutil
 
 from keras_css.data.catalogue import get_entry
 from keras_css.errors import UserError
+from keras_css.evaluation import shipping
 from keras_css.methods import METHODS
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import NETWORKS
@@ -156,7 +157,8 @@ def check_cell(cell, recipe):
         MultiBranchNetwork(backbone, 2, **config.network_settings(method))
         for backbone in config.networks
     ]
-    OnlineDistiller(networks, method=method)
+    cohort = OnlineDistiller(networks, method=method)
+    shipping(cohort.student_parts(), config.ship)
 
 
 def cohort_of(cell, named):

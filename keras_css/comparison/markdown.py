@@ -20,7 +20,8 @@ branch's difference to that method in points, paired by seed, with its 95 %
 interval (Student's t). Seconds are those of the whole run: training of all
 networks, validation and test."""
 DETAIL_NOTE = """\
-Parameters are counted before BatchNorm is folded into the convolutions."""
+Parameters are counted before BatchNorm is folded into the convolutions.
+"Other" students cannot be cut out, or may not ship."""
 
 
 def to_markdown(facts, summary, rows, missing, advice=()):

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 
 from keras_css.evaluation.students import KINDS as STUDENT_KINDS
-from keras_css.evaluation.students import best_student
+from keras_css.evaluation.students import most_accurate
 from keras_css.evaluation.students import student_kind
 
 KINDS = (*STUDENT_KINDS, "other")
@@ -137,7 +137,7 @@ def kind_of(student, result):
         result: The contents of a `result.json` that has it.
     """
     if student not in result["student_parameters"]:
-        # Measured, and cannot be cut out.
+        # Measured, and cannot be cut out or may not ship.
         return "other"
     return KINDS[student_kind(student)]
 
@@ -151,7 +151,7 @@ def best_of_kind(kind, accuracies, result):
         result: The contents of the `result.json` they come from.
     """
     own = {n: a for n, a in accuracies.items() if kind_of(n, result) == kind}
-    return best_student(own) if own else None
+    return most_accurate(own) if own else None
 
 
 def _by_method(results):

@@ -24,6 +24,7 @@ RULES = {
     "seed": ANY_COUNT,
     "num_draws": ANY_COUNT,
     "resident": Flag(),
+    "paired": Flag(),
 }
 
 
@@ -43,13 +44,23 @@ class TrainingBatches(keras.utils.PyDataset):
         num_draws: Uniform numbers that the augmentation of an image takes.
         resident: Whether all images live on the device and a batch is a list
             of their indices.
+        paired: Whether each image is followed by another one of its class,
+            drawn anew each epoch: half of the images of an epoch are drawn so.
 
     Yields:
         `(x, labels)`, x a dict with `"draws"`, float32 `(B, num_draws)`, and
         either `"images"`, uint8 `(B, H, W, c)`, or `"rows"`, int32 `(B,)`.
     """
 
-    def __init__(self, split, batch_size, seed, num_draws=0, resident=False):
+    def __init__(
+        self,
+        split,
+        batch_size,
+        seed,
+        num_draws=0,
+        resident=False,
+        paired=False,
+    ):
         super().__init__()
         check_settings(
             RULES,
@@ -58,12 +69,14 @@ class TrainingBatches(keras.utils.PyDataset):
                 "seed": seed,
                 "num_draws": num_draws,
                 "resident": resident,
+                "paired": paired,
             },
         )
         self.split = split
         self.batch_size = min(batch_size, len(split))
         self.seed = seed
         self.num_draws = num_draws
+        self.paired = paired
         self.resident = ResidentImages(split.images[:]) if resident else None
         streamed = isinstance(split.images, Pictures) and not resident
         self._ahead = ReadAhead(split.images) if streamed else None
@@ -117,7 +130,16 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def _order(self, epoch):
         rng = np.random.default_rng([self.seed, epoch])
-        return rng.permutation(len(self.split))
+        order = rng.permutation(len(self.split))
+        if not self.paired:
+            return order
+        # The next one in a random ring of the images of a class.
+        followed = np.empty_like(order)
+        for label in np.unique(self.split.labels):
+            ring = rng.permutation(np.flatnonzero(self.split.labels == label))
+            followed[ring] = np.roll(ring, 1)
+        pairs = np.stack([order, followed[order]], axis=1)
+        return pairs.ravel()[: len(order)]
 
     def _rows(self, order, index):
         start = index * self.batch_size

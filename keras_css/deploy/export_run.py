@@ -14,13 +14,15 @@ from keras_css.deploy.run_data import data_of_run
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.evaluation import choose_student
+from keras_css.evaluation import shipping
 from keras_css.evaluation.students import KINDS
+from keras_css.evaluation.students import student_kind
 from keras_css.methods import Independent
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.evaluate import load_run
-from keras_css.saved import load_keras
 from keras_css.students.preprocessing import find_preprocessing
 from keras_css.training import OnlineDistiller
+from keras_css.untrusted.keras_files import load_keras
 
 PROOF_IMAGES = 512
 
@@ -36,8 +38,9 @@ def export_run(
 
     Args:
         run_dir: The run folder.
-        student: `best`, `branch`, `network` (the best of their kind on
-            validation), `ensemble`, a student's name, or `all` for the three
+        student: `best` (the cheapest within noise of the highest validation
+            accuracy), `accuracy`, `branch`, `network` (the most accurate, of
+            their kind), `ensemble`, a student's name, or `all` for the three
             kinds.
         path: Where the file goes; default `student.onnx` in the run folder,
             for `all` `student_<kind>.onnx`.
@@ -59,7 +62,7 @@ def export_run(
     run = load_run(run_dir, data_dir, say, changed_data=True)
     stored = run.folder.read_json(run.folder.config)["data"]
     data = data_of_run(stored, run.dataset, say)
-    targets = _targets(run, student, path)
+    targets = _targets(run, stored, student, path)
     reports, refused = {}, {}
     for path, name in targets.items():
         say(f"{name}: cutting it out of the cohort")
@@ -90,26 +93,32 @@ def export_run(
     return reports, refused
 
 
-def _targets(run, student, path):
-    """Returns dict from the path of each file to its student's name."""
+def _targets(run, stored, student, path):
+    """Returns dict from the path of each file to its student's name.
+
+    Args:
+        run: The `FinishedRun`.
+        stored: What the run's `config.json` says of its data.
+        student, path: As of `export_run`.
+    """
     # What is measured only cannot be cut out.
-    accuracies = {
-        name: run.result["validation"][name]
-        for name in run.distiller.method.student_parts()
-    }
+    parts = shipping(run.distiller.student_parts(), run.config.ship)
+    accuracies = {name: run.result["validation"][name] for name in parts}
+    sizes = run.result["student_parameters"]
+    images = stored["validation_images"]
     if student != "all":
         path = pathlib.Path(path or run.folder.path / "student.onnx")
-        return {path: choose_student(student, accuracies)}
+        return {path: choose_student(student, accuracies, sizes, images)}
     if path is not None:
         raise UserError(
             "--out names one file, received --student all: leave it out."
         )
     targets = {}
     for kind in KINDS:
-        if kind == "ensemble" and kind not in accuracies:
+        if not any(KINDS[student_kind(name)] == kind for name in accuracies):
             continue
         target = run.folder.path / f"student_{kind}.onnx"
-        targets[target] = choose_student(kind, accuracies)
+        targets[target] = choose_student(kind, accuracies, sizes, images)
     return targets
 
 
@@ -196,7 +205,7 @@ def export_model(
 
 
 def _named_student(distiller, name):
-    known = list(distiller.method.student_parts())
+    known = list(distiller.student_parts())
     if len(known) == 1:
         name = known[0]
     if name not in known:

@@ -5,6 +5,8 @@ from keras_css.evaluation.students import best_student
 from keras_css.evaluation.students import choose_student
 from keras_css.evaluation.students import evaluate_students
 from keras_css.evaluation.students import measure_test
+from keras_css.evaluation.students import most_accurate
+from keras_css.evaluation.students import shipping
 
 __all__ = [
     "best_student",
@@ -12,4 +14,6 @@ __all__ = [
     "diversity",
     "evaluate_students",
     "measure_test",
+    "most_accurate",
+    "shipping",
 ]

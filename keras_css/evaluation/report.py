@@ -18,21 +18,51 @@ img { max-width: 100%; }
 
 
 def student_table(result):
-    """Returns rows `(student, validation, test, ECE)` in the order of cost."""
+    """Returns rows `(student, parameters, validation, test, ECE)` by cost.
+
+    What cannot be cut out or may not ship has None parameters.
+    """
     parts = [result[k] for k in ("validation", "test", "calibration_error")]
     names = sorted(result["test"], key=student_kind)
-    return [(name, *(part[name] for part in parts)) for name in names]
+    sizes = result["student_parameters"]
+    return [
+        (name, sizes.get(name), *(part[name] for part in parts))
+        for name in names
+    ]
 
 
 def accuracy_lines(result):
     """Returns the table of all students as lines for a terminal."""
-    lines = [f"{'student':<22}{'validation':>12}{'test':>10}{'ECE':>10}"]
-    for name, validation, test, error in student_table(result):
-        mark = "  best on validation" if name == result["best_student"] else ""
+    rows = student_table(result)
+    wide = max(22, *(len(name) + 2 for name, *_ in rows))
+    lines = [
+        f"{'student':<{wide}}{'parameters':>12}"
+        f"{'validation':>12}{'test':>10}{'ECE':>10}"
+    ]
+    for name, size, validation, test, error in rows:
+        mark = "  best" if name == result["best_student"] else ""
         lines.append(
-            f"{name:<22}{validation:>12.4f}{test:>10.4f}{error:>10.4f}{mark}"
+            f"{name:<{wide}}{_count(size):>12}"
+            f"{validation:>12.4f}{test:>10.4f}{error:>10.4f}{mark}"
         )
     return lines
+
+
+def choice_line(result):
+    """Returns how the best student was chosen."""
+    best, top = result["best_student"], result["most_accurate"]
+    if top["student"] == best:
+        return f"best: {best}, the most accurate on validation"
+    return (
+        f"best: {best}, the cheapest within one standard error of the most "
+        f"accurate on validation, {top['student']}, which is "
+        f"{100 * top['ahead']:.1f} points ahead (error of a difference: "
+        f"{100 * top['noise']:.1f})"
+    )
+
+
+def _count(size):
+    return "-" if size is None else f"{size:,}"
 
 
 def comparison_lines(results):
@@ -82,6 +112,7 @@ def summary_text(result, run_dir):
     return "\n".join(
         [
             *accuracy_lines(result),
+            choice_line(result),
             f"(weights of the last epoch, {result['epochs']}; the epoch that "
             f"validation prefers, {selected['epoch']}, has test accuracy "
             f"{selected['test'][best]:.4f} for {best})",
@@ -105,9 +136,9 @@ def write_report(path, result, config, pictures):
     """
     rows = "".join(
         f"<tr{' class=best' if name == result['best_student'] else ''}>"
-        f"<td>{html.escape(name)}</td><td>{validation:.4f}</td>"
-        f"<td>{test:.4f}</td><td>{error:.4f}</td></tr>"
-        for name, validation, test, error in student_table(result)
+        f"<td>{html.escape(name)}</td><td>{_count(size)}</td>"
+        f"<td>{validation:.4f}</td><td>{test:.4f}</td><td>{error:.4f}</td></tr>"
+        for name, size, validation, test, error in student_table(result)
     )
     facts = {
         "parameters": ", ".join(
@@ -135,10 +166,10 @@ def write_report(path, result, config, pictures):
     path.write_text(
         f"<!doctype html><meta charset=utf-8><title>{title}</title>"
         f"<style>{STYLE}</style><h1>{title}</h1>"
-        "<p>Weights of the last epoch. The best student is chosen on "
-        "validation; test was measured after training only, ECE (expected "
-        "calibration error) on it.</p>"
-        "<table><tr><th>student</th><th>validation</th><th>test</th>"
+        f"<p>Weights of the last epoch; {html.escape(choice_line(result))}. "
+        "Test was measured after training only, ECE (expected calibration "
+        "error) on it.</p><table><tr><th>student</th><th>parameters</th>"
+        "<th>validation</th><th>test</th>"
         f"<th>ECE</th></tr>{rows}</table>{shown}"
         f"<h2>Everything that decided it</h2><table>{listed}</table>",
         "utf-8",

@@ -1,24 +1,31 @@
 """How good every student of a cohort is."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_css.data.batches import EvaluationBatches
+from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.evaluation.agreement import pairwise_agreement
 from keras_css.evaluation.calibration import expected_calibration_error
 from keras_css.evaluation.diversity import diversity
 
+# Behind the name of a student with averaged weights.
+AVERAGED = "/averaged"
+
 
 def student_kind(name):
     """Returns 0 for a branch, 1 for a network, 2 for the ensemble: its cost."""
+    name = name.removesuffix(AVERAGED)
     if name == "ensemble":
         return 2
     return 0 if "/" in name else 1
 
 
-def best_student(accuracies):
+def most_accurate(accuracies):
     """Returns the name of the most accurate student, the cheapest of equals.
 
     A main branch has no transformation to compute: it is cheaper than others.
@@ -28,23 +35,92 @@ def best_student(accuracies):
     """
 
     def rank(name):
-        transformed = not name.endswith("/main")
-        return (-accuracies[name], student_kind(name), transformed)
+        return (-accuracies[name], student_kind(name), _transformed(name))
 
     return min(accuracies, key=rank)
 
 
+def best_student(accuracies, sizes, images):
+    """Returns the cheapest student that is not shown to be less accurate.
+
+    One whose validation accuracy lies within `noise` of the highest. Of
+    several with as many parameters the untransformed, then the most accurate.
+
+    Args:
+        accuracies: Dict from student name to validation accuracy.
+        sizes: Dict from student name to its number of parameters.
+        images: Validation images.
+    """
+    highest = max(accuracies.values())
+
+    def rank(name):
+        kind = student_kind(name)
+        return (sizes[name], _transformed(name), kind, -accuracies[name])
+
+    near = [
+        name
+        for name, accuracy in accuracies.items()
+        if highest - accuracy <= noise(highest, accuracy, images)
+    ]
+    return min(near, key=rank)
+
+
+def noise(one, other, images):
+    """Returns one standard error of the difference of two accuracies.
+
+    sqrt((p (1 - p) + q (1 - q)) / n), as if each had n images of its own:
+    more than that of students who err on the same images.
+    """
+    return math.sqrt((one * (1 - one) + other * (1 - other)) / images)
+
+
+def _transformed(name):
+    return not name.removesuffix(AVERAGED).endswith("/main")
+
+
+def shipping(parts, ship="all"):
+    """Returns the students that may ship: those of such networks alone.
+
+    Args:
+        parts: Dict as of `OnlineDistiller.student_parts`.
+        ship: Names of the networks that may, a list or with commas; "all".
+
+    Raises:
+        UserError: If there is no such network, or no student is left.
+    """
+    if ship == "all":
+        return parts
+    ship = ship.split(",") if isinstance(ship, str) else list(ship)
+    known = {network for members in parts.values() for network, _ in members}
+    for name in ship:
+        if name not in known:
+            raise unknown_name("network to ship", name, sorted(known))
+    found = {
+        name: members
+        for name, members in parts.items()
+        if all(network in ship for network, _ in members)
+    }
+    if not found:
+        raise UserError(
+            "At least one student must consist of networks that may ship, "
+            f"received {', '.join(ship) or 'none'}: name more networks."
+        )
+    return found
+
+
 # In the order of `student_kind`.
 KINDS = ("branch", "network", "ensemble")
+WORDS = ("best", "accuracy", *KINDS[:2])
 
 
-def choose_student(word, accuracies):
+def choose_student(word, accuracies, sizes, images):
     """Returns the student that a word stands for.
 
     Args:
-        word: `"best"`, the most accurate one; `"branch"` or `"network"`, the
-            most accurate of its kind; or a student's name.
-        accuracies: Dict from student name to validation accuracy.
+        word: `"best"`, see `best_student`; `"accuracy"`, the most accurate
+            one; `"branch"` or `"network"`, the most accurate of its kind; or
+            a student's name.
+        accuracies, sizes, images: As of `best_student`.
 
     Raises:
         UserError: If there is no such student; the known ones are listed.
@@ -52,17 +128,15 @@ def choose_student(word, accuracies):
     if word in accuracies:
         return word
     if word == "best":
-        return best_student(accuracies)
-    if word in KINDS:
-        kind = KINDS.index(word)
-        of_kind = {
-            name: accuracy
-            for name, accuracy in accuracies.items()
-            if student_kind(name) == kind
-        }
-        if of_kind:
-            return best_student(of_kind)
-    raise unknown_name("student", word, [*KINDS[:2], "best", *accuracies])
+        return best_student(accuracies, sizes, images)
+    of_kind = {
+        name: accuracy
+        for name, accuracy in accuracies.items()
+        if word in ("accuracy", KINDS[student_kind(name)])
+    }
+    if of_kind:
+        return most_accurate(of_kind)
+    raise unknown_name("student", word, [*WORDS, *accuracies])
 
 
 def evaluate_students(distiller, split, batch_size=128):
@@ -77,9 +151,7 @@ def evaluate_students(distiller, split, batch_size=128):
         Dict from student name to accuracy, a fraction of 1; every image
         counts the same.
     """
-    students = distiller.predict(
-        EvaluationBatches(split, batch_size), verbose=0
-    )
+    _, students = _predictions(distiller, split, batch_size)
     return _accuracies(students, split.labels)
 
 
@@ -98,14 +170,11 @@ def measure_test(distiller, split, batch_size=128):
         networks' branches and the means of the agreement. `agreement` is
         `pairwise_agreement` of all students that are single branches.
     """
-    outputs = distiller.predict_outputs(
-        EvaluationBatches(split, batch_size), verbose=0
-    )
-    students = students_of(distiller.method, outputs)
+    outputs, students = _predictions(distiller, split, batch_size)
     branches = {
         name: logits
         for name, logits in students.items()
-        if KINDS[student_kind(name)] == "branch"
+        if KINDS[student_kind(name)] == "branch" and not name.endswith(AVERAGED)
     }
     agreement = pairwise_agreement(branches, split.labels)
     networks = {
@@ -123,6 +192,20 @@ def measure_test(distiller, split, batch_size=128):
         },
     }
     return measured, agreement
+
+
+def _predictions(distiller, split, batch_size):
+    """Returns the networks' outputs, and every student's logits."""
+    batches = EvaluationBatches(split, batch_size)
+    outputs = distiller.predict_outputs(batches, verbose=0)
+    students = students_of(distiller.method, outputs)
+    if distiller.average_weights:
+        with distiller.averaged():
+            found = distiller.predict(batches, verbose=0)
+        for name in distiller.student_parts():
+            if name.endswith(AVERAGED):
+                students[name] = found[name.removesuffix(AVERAGED)]
+    return outputs, students
 
 
 def students_of(method, outputs):

@@ -2,6 +2,7 @@
 
 from keras_css.errors import UserError
 from keras_css.methods.cl_ilr import CLILR
+from keras_css.methods.cs_kd import CSKD
 from keras_css.methods.css import CSS
 from keras_css.methods.dml import DML
 from keras_css.methods.ffl import FFL
@@ -29,6 +30,7 @@ METHODS = Registry(
         "kdcl": KDCL,
         "ffl": FFL,
         "hssakd": HSSAKD,
+        "cs_kd": CSKD,
     },
 )
 
@@ -59,6 +61,7 @@ def name_of(method):
 
 __all__ = [
     "CLILR",
+    "CSKD",
     "CSS",
     "DML",
     "FFL",

@@ -6,6 +6,7 @@ from keras_css.errors import UserError
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import kl_divergence
+from keras_css.methods.losses import ramp_down
 from keras_css.methods.losses import ramp_up
 from keras_css.methods.method import Method
 from keras_css.supervision import branch_labels
@@ -23,26 +24,52 @@ RAMP_UP_SHARE = 80 / 300
 
 
 class Distillation(Method):
-    """A method with a temperature T and a ramp-up of its teaching.
+    """A method with a temperature T, whose teaching sets in and may fade out.
 
     Args:
         temperature: T.
         ramp_up_epochs: E of w(e), see `ramp_up`; 0 teaches fully at once.
+        ramp_down_epochs: Over so many epochs at the end of training w(e)
+            falls to 0, see `ramp_down`; 0 teaches fully to the end.
+        run_epochs: Epochs of the whole training, which `ramp_down_epochs`
+            needs; a command fills them in.
 
     Raises:
         UserError: If an argument is out of range.
     """
 
-    rules = {"temperature": POSITIVE, "ramp_up_epochs": NOT_NEGATIVE}
+    rules = {
+        "temperature": POSITIVE,
+        "ramp_up_epochs": NOT_NEGATIVE,
+        "ramp_down_epochs": NOT_NEGATIVE,
+        "run_epochs": NOT_NEGATIVE,
+    }
 
-    def __init__(self, temperature=3.0, ramp_up_epochs=0, **kwargs):
+    def __init__(
+        self,
+        temperature=3.0,
+        ramp_up_epochs=0,
+        ramp_down_epochs=0,
+        run_epochs=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.temperature = temperature
         self.ramp_up_epochs = ramp_up_epochs
+        self.ramp_down_epochs = ramp_down_epochs
+        self.run_epochs = run_epochs
 
     def ramp_up(self, epoch):
         """Returns w(e), the weight of what is taught."""
-        return ramp_up(epoch, self.ramp_up_epochs)
+        weight = ramp_up(epoch, self.ramp_up_epochs)
+        if not self.ramp_down_epochs:
+            return weight
+        if not self.run_epochs:
+            raise UserError(
+                "ramp_down_epochs needs the epochs of the whole training, "
+                "received no run_epochs: give them."
+            )
+        return weight * ramp_down(epoch, self.ramp_down_epochs, self.run_epochs)
 
     def supervised(self, logits, labels, sample_weight=None):
         """Returns the sum over branches of CE, a mean over the batch.
@@ -78,6 +105,8 @@ class Distillation(Method):
             **super().get_config(),
             "temperature": self.temperature,
             "ramp_up_epochs": self.ramp_up_epochs,
+            "ramp_down_epochs": self.ramp_down_epochs,
+            "run_epochs": self.run_epochs,
         }
 
 

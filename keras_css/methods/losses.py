@@ -141,6 +141,23 @@ def ramp_up(epoch, length):
     return ops.exp(-5.0 * ops.square(left))
 
 
+def ramp_down(epoch, length, epochs):
+    """Returns (N - 1 - e) / R, between 0 and 1: teaching that fades out.
+
+    Args:
+        epoch: Float scalar e, 0 in the first epoch.
+        length: R, not 0; in the last epoch the weight is 0.
+        epochs: N.
+
+    Returns:
+        As `ramp_up` does.
+    """
+    left = (epochs - 1.0 - epoch) / length
+    if isinstance(epoch, (int, float)):
+        return min(max(left, 0.0), 1.0)
+    return ops.clip(left, 0.0, 1.0)
+
+
 def batch_mean(values, sample_weight=None):
     """Returns the mean over samples of the mean over all further axes.
 

@@ -27,6 +27,7 @@ class Method(keras.layers.Layer):
             `MultiBranchNetwork`.
         augment_each_view: Whether each view of an image has random changes of
             its own unless the user says otherwise.
+        class_pairs: Whether a command's batches hold pairs of a class.
         rules: Dict from an argument's name to its
             `keras_css_runtime.settings.Rule`. A subclass names its own; those
             of its base hold, too.
@@ -43,6 +44,7 @@ class Method(keras.layers.Layer):
         "joint_labels": False,
     }
     augment_each_view = False
+    class_pairs = False
     rules = {}
 
     def __new__(cls, *args, **kwargs):

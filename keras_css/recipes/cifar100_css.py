@@ -6,8 +6,8 @@ Command: python scripts/train.py --recipe cifar100_css
     [--data_dir cifar-100-python]
 Time: not measured in full (needs a GPU); shrunk, about ten minutes on two
 processor cores.
-Number: none of ours yet. Small pieces of CIFAR-100, where CSS stays behind
-plain training, are in results/.
+Number: none of ours yet. A small piece of CIFAR-100, where CSS stays behind
+plain training, is in results/.
 """
 
 SETTINGS = {

@@ -6,7 +6,7 @@ Command: python scripts/train.py --recipe cifar100_okddip
     [--data_dir cifar-100-python]
 Time: not measured in full (needs a GPU); shrunk, about ten minutes on two
 processor cores.
-Number: none of ours yet. Small pieces of CIFAR-100 are in results/.
+Number: none of ours yet. A small piece of CIFAR-100 is in results/.
 """
 
 from keras_css.recipes import cifar100_css

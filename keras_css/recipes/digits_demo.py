@@ -4,8 +4,8 @@ Claim: the chain works. The digits are nearly solved by plain training already,
 so they do not rank methods.
 Command: python scripts/train.py --recipe digits_demo
 Time: 3 to 6 minutes on two processor cores; shrunk, one.
-Number: see results/digits/table.md: the row of css with a main branch (there
-without utility scores) and `independent`.
+Number: 99.2 % (network_a/main) and 99.4 % (network_b/main) on test, plain
+training 98.6 % and 98.9 %, one seed: noise of 359 images.
 """
 
 SETTINGS = {"dataset": "digits", "method": "css"}

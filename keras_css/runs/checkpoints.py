@@ -14,6 +14,7 @@ from keras_css.errors import NonFiniteLossError
 from keras_css.errors import StoppedError
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css.evaluation.students import shipping
 from keras_css.runs.folder import json_text
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
@@ -62,6 +63,7 @@ class Checkpoints(keras.callbacks.Callback):
             and epoch.
         signals: Optional `StopSignals`: after one the run is saved and stops.
         every_epoch: Whether each epoch's end is saved, whatever it costs.
+        ship: Networks that may ship, as of `shipping`.
 
     Raises:
         NonFiniteLossError: If a weight is NaN or infinite: nothing is saved.
@@ -76,6 +78,7 @@ class Checkpoints(keras.callbacks.Callback):
         minutes=10,
         signals=None,
         every_epoch=False,
+        ship="all",
     ):
         super().__init__()
         self.folder = folder
@@ -84,6 +87,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.seconds_between = 60 * minutes
         self.signals = signals
         self.every_epoch = every_epoch
+        self.ship = ship
         self.first_step = entries[-1]["step"] if entries else 0
         # What is known of the epoch validation prefers; None without one.
         self.selected = entries[-1]["selected"] if entries else None
@@ -110,7 +114,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.first_step = 0
         # Of what can be shipped only.
-        students = self.model.method.student_parts()
+        students = shipping(self.model.method.student_parts(), self.ship)
         best = float(max(logs[f"val_{name}/accuracy"] for name in students))
         weights = values_of(self.model.weights)
         self._refuse_unless_finite(weights)

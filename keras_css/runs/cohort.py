@@ -17,8 +17,8 @@ from keras_css.data.augmentation import RandomResizedCrop
 from keras_css.errors import UserError
 from keras_css.networks import MultiBranchNetwork
 from keras_css.networks.weights import load_weights_by_name
-from keras_css.saved import load_keras
 from keras_css.training import OnlineDistiller
+from keras_css.untrusted.keras_files import load_keras
 
 PUBLISHED = "imagenet"
 
@@ -56,6 +56,7 @@ def build_distiller(config, dataset, published=False):
         augment_each_network=config.augment_each_network,
         mixing=build_mixing(config),
         label_smoothing=config.label_smoothing,
+        average_weights=config.average_weights,
     )
 
 

@@ -9,6 +9,7 @@ from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
 from keras_css.runs.method_options import check_options
+from keras_css.runs.method_options import completed
 from keras_css.supervision import TRANSFORMATIONS
 from keras_css_settings import Augmentation
 from keras_css_settings import DataRequest
@@ -49,9 +50,8 @@ class RunConfig(Augmentation, Optimisation, Method, Networks, DataRequest):
         """
         recipe = dataset.recipe
         epochs = self._epochs_on(dataset)
-        make = METHODS.get(self.method)
-        options = {**make.run_options(epochs), **self.method_options}
-        method = make(**options)
+        options = completed(self.method, self.method_options, epochs)
+        method = METHODS.get(self.method)(**options)
         network = self.network_settings(method, dataset.image_shape)
         defaults = {
             **dataclasses.asdict(recipe),

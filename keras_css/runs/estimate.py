@@ -96,6 +96,7 @@ def estimate(config, say=print, steps_per_call=None):
         config.seed,
         num_draws=distiller.views.num_draws,
         resident=dataset.resident,
+        paired=distiller.method.class_pairs,
     )
     calls = decide_steps_per_call(steps_per_call, distiller, batches)
     # The weights go nowhere, however many steps it takes.

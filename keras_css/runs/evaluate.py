@@ -13,8 +13,8 @@ from keras_css.evaluation import measure_test
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
-from keras_css.saved import load_keras
 from keras_css.training import OnlineDistiller
+from keras_css.untrusted.keras_files import load_keras
 from keras_css_runtime.shapes import RUN
 from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import is_result
@@ -110,6 +110,7 @@ def evaluate(run_dir, data_dir=None, say=print):
         "validation": evaluate_students(run.distiller, run.dataset.validation),
         **measured,
         "best_student": run.result["best_student"],
+        "student_parameters": run.result["student_parameters"],
         "images": {
             "validation": len(run.dataset.validation),
             "test": len(run.dataset.test),

@@ -6,6 +6,7 @@ import inspect
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
+from keras_css.methods import Method
 from keras_css_runtime.shapes import fits
 
 
@@ -25,12 +26,34 @@ def check_options(method, options):
 
 def options_of(method):
     """Returns a dict from the method's options to their defaults."""
-    parameters = inspect.signature(METHODS.get(method)).parameters
-    return {
-        name: parameter.default
-        for name, parameter in parameters.items()
-        if parameter.default is not inspect.Parameter.empty
-    }
+    options = {}
+    for base in METHODS.get(method).__mro__:
+        if base is Method:
+            break
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters.values()
+        for one in parameters:
+            if one.default is not one.empty:
+                options.setdefault(one.name, one.default)
+        if all(one.kind is not one.VAR_KEYWORD for one in parameters):
+            # Nothing goes on to the next base.
+            break
+    return options
+
+
+def completed(method, options, epochs):
+    """Returns the method's arguments in a run of so many epochs.
+
+    Args:
+        method: A name of `METHODS`.
+        options: Dict of what was said.
+        epochs: Of the run.
+    """
+    options = {**METHODS.get(method).run_options(epochs), **options}
+    if options.get("ramp_down_epochs"):
+        options.setdefault("run_epochs", epochs)
+    return options
 
 
 def has_option(method, name):

@@ -2,14 +2,11 @@
 
 import contextlib
 import datetime
-import importlib.util
 import platform
 import time
-from statistics import median
 
 import keras
 
-from keras_css.copies import take_weights
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
@@ -17,32 +14,23 @@ from keras_css.data.dataset import as_evaluated
 from keras_css.data.load import load
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import UserError
-from keras_css.evaluation import best_student
-from keras_css.evaluation import evaluate_students
-from keras_css.evaluation import measure_test
-from keras_css.evaluation.figures import draw_agreement
-from keras_css.evaluation.figures import draw_curves
-from keras_css.evaluation.report import write_report
+from keras_css.evaluation import shipping
 from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import MetricsSoFar
-from keras_css.runs.checkpoints import load_selected
 from keras_css.runs.checkpoints import read_state
 from keras_css.runs.checkpoints import restore
 from keras_css.runs.cohort import build_distiller
 from keras_css.runs.cohort import float32_twin
 from keras_css.runs.cohort import load_initial_weights
 from keras_css.runs.cohort import pretrained_weights
+from keras_css.runs.finish import finish
 from keras_css.runs.folder import RunFolder
-from keras_css.runs.folder import write_atomically
-from keras_css.runs.folder import write_json
 from keras_css.runs.history import History
 from keras_css.runs.lock import locked
 from keras_css.runs.optimizer import build_optimizer
 from keras_css.runs.rollback import rate_factor
-from keras_css.runs.rollback import read_rollbacks
 from keras_css.runs.rollback import remember_rollback
 from keras_css.runs.signals import StopSignals
-from keras_css.students import count_parameters
 from keras_css.training.replicas import refuse_processes
 from keras_css.training.seed import set_seed
 from keras_css.training.statistics import ReEstimatedStatistics
@@ -141,6 +129,7 @@ def _train(
         config.seed,
         num_draws=distiller.views.num_draws,
         resident=dataset.resident,
+        paired=distiller.method.class_pairs,
     )
     optimizer = build_optimizer(config, len(batches), rate_factor(folder))
     distiller.compile(
@@ -150,6 +139,7 @@ def _train(
         ),
     )
     distiller.build((None, *dataset.image_shape))
+    shipping(distiller.student_parts(), config.ship)
     if not begun:
         load_initial_weights(config, distiller, say)
     if config.pretrained_rate != 1:
@@ -188,6 +178,7 @@ def _train(
         checkpoints = Checkpoints(
             *(folder, history, entries, checkpoint_minutes, signals),
             every_epoch=every_epoch,
+            ship=config.ship,
         )
         statistics = ReEstimatedStatistics(batches)
         callbacks = [Shuffle(batches), statistics, history, checkpoints]
@@ -210,7 +201,7 @@ def _train(
             done += 1
         if done < config.epochs:
             fit(done, config.epochs)
-    return _finish(
+    return finish(
         folder,
         config,
         distiller,
@@ -223,7 +214,7 @@ def _train(
         dataset.class_names,
         history.rows,
         checkpoints.selected,
-        batches.steps_per_epoch * batches.batch_size,
+        batches,
         began,
         say,
     )
@@ -288,101 +279,3 @@ def describe_run(config, dataset):
         "date": datetime.date.today().isoformat(),
         "machine": describe_machine(),
     }
-
-
-def _finish(
-    folder,
-    config,
-    distiller,
-    twin,
-    splits,
-    class_names,
-    rows,
-    selected_entry,
-    images_per_epoch,
-    began,
-    say,
-):
-    """Measures the last and the selected epoch and writes what remains."""
-    take_weights(twin, distiller)
-    # As they are stored, without augmentation: does it fit what it learns?
-    train = evaluate_students(twin, splits.pop("train"))
-    validation = evaluate_students(twin, splits["validation"])
-    measured, agreement = measure_test(twin, splits["test"])
-    for name, network in twin.named_networks.items():
-        write_atomically(folder.models / f"{name}.keras", network.save)
-    write_atomically(
-        folder.cohort,
-        lambda part: twin.save(part, include_optimizer=False),
-    )
-    selected_epoch = load_selected(folder, distiller, selected_entry)
-    if selected_epoch is None:
-        say("the epoch preferred by validation is lost: reporting the last one")
-        selected_epoch = config.epochs
-    take_weights(twin, distiller)
-    selected = {
-        part: evaluate_students(twin, split) for part, split in splits.items()
-    }
-
-    seconds = [row["seconds"] for row in rows]
-    # The first epoch holds the compilation.
-    usual = median(seconds[1:] or seconds)
-    result = {
-        "method": config.method,
-        "dataset": config.dataset,
-        "class_names": list(class_names),
-        "backend": keras.backend.backend(),
-        "seed": config.seed,
-        "epochs": config.epochs,
-        "parameters": {
-            name: network.count_params()
-            for name, network in distiller.named_networks.items()
-        },
-        "student_parameters": {
-            name: count_parameters(
-                {**distiller.named_networks, **distiller.method.own_networks},
-                parts,
-            )
-            for name, parts in distiller.method.student_parts().items()
-        },
-        "train": train,
-        "validation": validation,
-        **measured,
-        "best_student": best_student(
-            {
-                name: validation[name]
-                for name in distiller.method.student_parts()
-            }
-        ),
-        "selected_epoch": {"epoch": selected_epoch, **selected},
-        "rollbacks": read_rollbacks(folder),
-        "seconds": {
-            "total": round(time.perf_counter() - began, 3),
-            "per_epoch": usual,
-        },
-        "images_per_second": round(images_per_epoch / usual, 1),
-    }
-    write_json(folder.agreement, agreement)
-    pictures = _draw(folder, rows, agreement, say)
-    stored = folder.read_json(folder.config)
-    write_atomically(
-        folder.report,
-        lambda part: write_report(part, result, stored["config"], pictures),
-    )
-    write_json(folder.result, result)
-    return result
-
-
-def _draw(folder, rows, agreement, say):
-    """Draws the run's figures and returns dict from what they show to path."""
-    if not importlib.util.find_spec("matplotlib"):
-        say("no figures: matplotlib is not installed")
-        return {}
-    curves = folder.figures / "curves.png"
-    write_atomically(curves, lambda part: draw_curves(rows, part))
-    pictures = {"loss and accuracy": curves}
-    if len(agreement["students"]) > 1:
-        heat_map = folder.figures / "agreement.png"
-        write_atomically(heat_map, lambda part: draw_agreement(agreement, part))
-        pictures["disagreement of branches"] = heat_map
-    return pictures

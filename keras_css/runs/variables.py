@@ -7,10 +7,10 @@ Nothing in it is unpickled.
 import keras
 import numpy as np
 
-from keras_css.arrays import UNREADABLE
-from keras_css.arrays import read_arrays
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css.untrusted.arrays import UNREADABLE
+from keras_css.untrusted.arrays import read_arrays
 
 NUMBERS = "biuf"
 

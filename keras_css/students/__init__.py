@@ -2,5 +2,6 @@
 
 from keras_css.students.cut import cut_student
 from keras_css.students.size import count_parameters
+from keras_css.students.size import student_sizes
 
-__all__ = ["count_parameters", "cut_student"]
+__all__ = ["count_parameters", "cut_student", "student_sizes"]

@@ -21,3 +21,16 @@ def count_parameters(networks, parts):
         for name, _ in parts
     )
     return trunks + sum(tail.count_params() for tail in tails.values()) + heads
+
+
+def student_sizes(networks, parts):
+    """Returns dict from student name to its `count_parameters`.
+
+    Args:
+        networks: As there.
+        parts: Dict from student name to what `count_parameters` takes.
+    """
+    return {
+        name: count_parameters(networks, members)
+        for name, members in parts.items()
+    }

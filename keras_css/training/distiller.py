@@ -7,8 +7,8 @@ import keras
 
 from keras_css import methods
 from keras_css.configs import serialized_together
-from keras_css.evaluation.students import students_of
 from keras_css.precision import scaling_loss
+from keras_css.training.averaged import AveragedWeights
 from keras_css.training.callbacks import EpochCounter
 from keras_css.training.callbacks import NonFiniteGuard
 from keras_css.training.callbacks import ValidationGuard
@@ -23,7 +23,7 @@ from keras_css.training.replicas import refuse_processes
 from keras_css.training.sgd import SGD
 from keras_css.training.step_losses import SHARE
 from keras_css.training.step_losses import StepLosses
-from keras_css.training.student import student_of
+from keras_css.training.student import Students
 from keras_css.training.train_step import TrainStep
 from keras_css.training.train_step import processes
 from keras_css.training.validated import Validated
@@ -34,7 +34,9 @@ from keras_css_runtime.settings import Number
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
-class OnlineDistiller(StepLosses, TrainStep, keras.Model):
+class OnlineDistiller(
+    Students, AveragedWeights, StepLosses, TrainStep, keras.Model
+):
     """Trains a cohort of networks together by one method.
 
     An ordinary Keras model: `compile`, `fit`, `evaluate`, `predict`, `save`.
@@ -54,6 +56,8 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         label_smoothing: Share of a training label that all C classes get
             alike, in [0, 1); of joint labels those of the branch's own
             transformation.
+        average_weights: Largest decay of a running mean of each network's
+            weights that is kept beside them, see `averaged`; 0 for none.
 
     Call arguments:
         x: Tensor of images `(B, H, W, channels)`, or the dict of a batch of
@@ -86,15 +90,18 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         augment_each_network=None,
         mixing=None,
         label_smoothing=0.0,
+        average_weights=0.0,
         **kwargs,
     ):
         # Draws of augmentation must not be rounded to half precision.
         super().__init__(autocast=False, **kwargs)
         networks = check_networks(networks)
         FRACTION.check("label_smoothing", label_smoothing)
+        FRACTION.check("average_weights", average_weights)
         Flag(optional=True).check("augment_each_network", augment_each_network)
         check_changes(augmentation, mixing)
         self.label_smoothing = label_smoothing
+        self.average_weights = average_weights
         self.networks = networks
         self.method = methods.get(method)
         self.method.meet(self.named_networks)
@@ -126,18 +133,6 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         letters = string.ascii_lowercase
         return {f"network_{c}": n for c, n in zip(letters, self.networks)}
 
-    @property
-    def metrics_names(self):
-        """Names of what `evaluate` returns, in its order: the loss first."""
-        own, named = [], []
-        for metric in self.metrics:
-            several = isinstance(metric, NamedMeans)
-            (named if several else own).extend(
-                metric.names if several else [metric.name]
-            )
-        # Keras sorts those that are not called as a metric is.
-        return [*own, *sorted(named)]
-
     def build(self, input_shape):
         input_shape = (None, *input_shape[1:])
         for network in self.networks:
@@ -151,6 +146,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         networks = self.named_networks
         self.method(self.method.call_networks(networks, views), labels)
         self.method.begin(networks)
+        self.build_averages()
         terms = [name for name in self.method.term_names if name != "loss"]
         accuracies = [f"{name}/accuracy" for name in self.method.student_names]
         self.term_means = NamedMeans(terms, name="terms")
@@ -296,34 +292,6 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             **kwargs,
         )
 
-    def predict(self, x, **kwargs):
-        """Returns every student's logits for many images.
-
-        Args:
-            x: Images in any form `keras.Model.predict` takes.
-            **kwargs: As in `keras.Model.predict`.
-
-        Returns:
-            Dict from student name to a NumPy array `(N, C)`.
-        """
-        return students_of(self.method, self.predict_outputs(x, **kwargs))
-
-    def predict_outputs(self, x, **kwargs):
-        """Returns what the networks put out for many images.
-
-        Args:
-            x: Images in any form `keras.Model.predict` takes.
-            **kwargs: As in `keras.Model.predict`.
-
-        Returns:
-            Dict from network name to `{"logits", "features"}`, NumPy arrays.
-        """
-        x = self._check_and_build(x, None, what="prediction")
-        # One step a call: outputs leave the device after each, and TensorFlow
-        # would trace every step of a call for itself.
-        with self.one_step_a_call():
-            return super().predict(x, **kwargs)
-
     def train_on_batch(self, x, y=None, *args, **kwargs):
         """Trains one step; arguments as in Keras. Checks the first batch."""
         self._refuse_several()
@@ -336,11 +304,6 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
         self._meet_first_batch(x, y, what="evaluation")
         return super().test_on_batch(x, y, *args, **kwargs)
 
-    def predict_on_batch(self, x):
-        """Returns every student's logits for one batch, as `predict` does."""
-        self._meet_first_batch(x, None, what="prediction")
-        return students_of(self.method, super().predict_on_batch(x))
-
     @contextlib.contextmanager
     def one_step_a_call(self):
         """While it lasts, `steps_per_execution` is 1."""
@@ -349,29 +312,6 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             yield
         finally:
             self.steps_per_execution = steps
-
-    def student(self, name="best", image_shape=None, validation_data=None):
-        """Cuts a student out: an ordinary float32 Keras model.
-
-        Args:
-            name: A student's name, such as `"network_a/branch_0"`; or
-                `"best"`, `"branch"`, `"network"`: the most accurate (of its
-                kind) with the weights as they are now. If no epoch of the
-                last `fit` ended with these, all are measured again.
-            image_shape: `(H, W, channels)`, needed only if the networks were
-                built for images of any size.
-            validation_data: As in `fit`: what to choose the best on, default
-                the validation data of the last `fit`.
-
-        Returns:
-            A functional Keras model from images to logits `(B, C)`, with the
-            layers and weights that this student needs and no others. Its
-            attribute `about` says which student it is, for `export_onnx`.
-
-        Raises:
-            UserError: If there is no such student, or nothing to choose on.
-        """
-        return student_of(self, name, image_shape, validation_data)
 
     def get_config(self):
         parts = {
@@ -385,6 +325,7 @@ class OnlineDistiller(StepLosses, TrainStep, keras.Model):
             **serialized_together(parts, self),
             "augment_each_network": self.views.each_has_own,
             "label_smoothing": self.label_smoothing,
+            "average_weights": self.average_weights,
         }
 
     @classmethod

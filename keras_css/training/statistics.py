@@ -25,7 +25,9 @@ MOST_IMAGES = 1024
 SHARE_LEFT = 1e-3
 
 
-def re_estimate_statistics(distiller, batches, most_images=MOST_IMAGES):
+def re_estimate_statistics(
+    distiller, batches, most_images=MOST_IMAGES, networks=None
+):
     """Takes the statistics of all BatchNorm from images, for weights as now.
 
     They become the mean, over the images, of what each batch has: that which
@@ -38,11 +40,14 @@ def re_estimate_statistics(distiller, batches, most_images=MOST_IMAGES):
         batches: Iterable of `(x, y)` or `(x, y, sample_weight)`, or a
             `PyDataset`, as `fit` takes them: images before augmentation.
         most_images: Stops after so many.
+        networks: List of those whose statistics are taken; default all, the
+            method's own layers included.
 
     Raises:
         UserError: If there is no batch.
     """
-    StatisticsPass(distiller)(batches_of(batches), most_images)
+    taken = StatisticsPass(distiller, networks)
+    taken(batches_of(batches), most_images)
 
 
 class StatisticsPass:
@@ -51,11 +56,16 @@ class StatisticsPass:
     Args:
         distiller: A built `OnlineDistiller`. Layers that are frozen later, or
             no longer, go unnoticed.
+        networks: As there.
     """
 
-    def __init__(self, distiller):
+    def __init__(self, distiller, networks=None):
         self.distiller = distiller
-        self.layers = moving_layers(distiller)
+        self.layers = [
+            layer
+            for model in ([distiller] if networks is None else networks)
+            for layer in moving_layers(model)
+        ]
         self.statistics = [
             variable
             for layer in self.layers
@@ -165,13 +175,13 @@ def _images_of(x):
     return x["draws"] if isinstance(x, dict) else x
 
 
-def moving_layers(distiller):
+def moving_layers(model):
     """Returns the BatchNorm layers whose statistics move in training.
 
     Not those that are frozen, nor those whose statistics training itself
     normalises with (`renorm=True`).
     """
-    layers = {id(layer): layer for layer in distiller._flatten_layers()}
+    layers = {id(layer): layer for layer in model._flatten_layers()}
     return [
         layer
         for layer in layers.values()

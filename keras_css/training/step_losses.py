@@ -11,6 +11,7 @@ from keras_css.methods.losses import smoothed
 from keras_css.training.labels import batch_labels
 from keras_css.training.labels import batch_size
 from keras_css.training.labels import check_step
+from keras_css.training.named_means import NamedMeans
 
 # Beside the networks' outputs: the share of mixed images that is their own.
 SHARE = "share"
@@ -22,6 +23,18 @@ class StepLosses:
     It stands before the `TrainStep`, so that labels are looked at before a
     step is compiled or recorded.
     """
+
+    @property
+    def metrics_names(self):
+        """Names of what `evaluate` returns, in its order: the loss first."""
+        own, named = [], []
+        for metric in self.metrics:
+            several = isinstance(metric, NamedMeans)
+            (named if several else own).extend(
+                metric.names if several else [metric.name]
+            )
+        # Keras sorts those that are not called as a metric is.
+        return [*own, *sorted(named)]
 
     def train_step(self, *state_and_data):
         check_step(state_and_data[-1], self.method.num_classes, "training")

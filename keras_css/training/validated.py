@@ -54,7 +54,7 @@ class Validated(keras.callbacks.Callback):
         )
 
     def accuracies(self, distiller, wanted):
-        """Returns dict from student name to validation accuracy as it is now.
+        """Returns validation accuracies as they are now, as of `measure`.
 
         Measured again where no epoch ended with these weights.
 
@@ -79,7 +79,7 @@ class Validated(keras.callbacks.Callback):
 
 
 def measure(distiller, data):
-    """Returns dict from student name to accuracy.
+    """Returns dict from student name to accuracy, and the number of images.
 
     Args:
         distiller: A built `OnlineDistiller`.
@@ -98,11 +98,13 @@ def measure(distiller, data):
 
 
 def student_accuracies(distiller, logs):
-    """Returns dict from student name to the accuracy in logs."""
-    return {
+    """Returns as `measure` does, from the logs of what was measured last."""
+    accuracies = {
         name: float(logs[f"{name}/accuracy"])
         for name in distiller.method.student_parts()
     }
+    counted = keras.ops.convert_to_numpy(distiller.accuracy_means.count)
+    return accuracies, int(counted)
 
 
 def as_arguments(data):

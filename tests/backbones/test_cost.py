@@ -10,8 +10,9 @@ from keras_css.students.cost import Cost
 from keras_css.students.cost import network_cost
 from keras_css.students.cost import student_cost
 
+pytestmark = pytest.mark.once
 
-@pytest.mark.once
+
 @pytest.mark.parametrize(
     ("name", "size", "classes", "published"),
     [

@@ -10,10 +10,11 @@ from keras_css.backbones import DenseNet
 from keras_css.backbones import WideResNet
 from keras_css.students import cut_student
 
+pytestmark = pytest.mark.once
+
 PLAIN = {"num_branches": 1, "transformation": "none", "joint_labels": False}
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "known", "classes"),
     [

@@ -14,6 +14,8 @@ from keras_css.backbones import suggest_splits
 from keras_css.backbones.applications import _normalisation
 from keras_css.students import cut_student
 
+pytestmark = pytest.mark.once
+
 
 def block(x, width, name):
     y = layers.Conv2D(width, 3, padding="same", name=f"{name}_conv")(x)
@@ -214,7 +216,6 @@ def test_another_size_than_the_models_is_refused():
         network.build((None, 20, 16, 3))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "feature_dim"),
     [
@@ -241,7 +242,6 @@ def test_models_of_keras_applications(name, feature_dim):
     assert parts + 7 * (feature_dim + 1) == model.count_params()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121"])
 def test_pixels_are_normalised_as_published_weights_want_it(name):
     """What the model's own preprocess_input makes of RGB pixels."""
@@ -256,7 +256,6 @@ def test_pixels_are_normalised_as_published_weights_want_it(name):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.once
 def test_weights_for_blue_first_take_red_first():
     model = small_model()
     backbone = split_model(model, "pool")
@@ -269,7 +268,6 @@ def test_weights_for_blue_first_take_red_first():
     assert np.abs(swapped - before).max() > 1e-3
 
 
-@pytest.mark.once
 def test_a_cut_mobilenet_is_saved_as_it_is(tmp_path):
     """Its tails aliased one another in the file: 3,953,256 parameters."""
     model = keras.applications.MobileNetV2(

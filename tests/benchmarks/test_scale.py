@@ -33,7 +33,7 @@ def test_an_axis_is_measured_kept_and_drawn(tmp_path):
         ],
         ["plot.py", "RECORD", "--out", tmp_path / "scale.png"],
     ):
-        records = list(tmp_path.glob("scale_dataset_size_*.json"))
+        records = list(tmp_path.glob("scale_dataset_size.json"))
         command = [records[0] if c == "RECORD" else c for c in command]
         done = subprocess.run(
             [sys.executable, FOLDER / command[0], *command[1:]],

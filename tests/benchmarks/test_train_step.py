@@ -60,12 +60,3 @@ def test_who_computes_other_losses_is_not_timed(train_step):
     assert train_step.other_losses(found, on_gpu=True) == {}
     nan = {"plain": same, "jax_bf16": {"first_losses": [2.0, 1.9, np.nan]}}
     assert list(train_step.other_losses(nan, on_gpu=True)) == ["jax_bf16"]
-
-
-def test_no_record_is_replaced(train_step, tmp_path):
-    first = train_step.keep({"speed": 1}, tmp_path, "name")
-    second = train_step.keep({"speed": 2}, tmp_path, "name")
-    assert json.loads(first.read_text())["speed"] == 1
-    record = json.loads(second.read_text())
-    assert record["speed"] == 2
-    assert {"date", "command", "machine"} < set(record)

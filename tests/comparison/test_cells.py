@@ -261,6 +261,7 @@ def test_a_method_may_have_settings_of_its_own(tmp_path):
         ("css:branches=many", "Setting branches must be a whole number"),
         ("css:joint_labels=1", "Setting joint_labels must be true or false"),
         ("css:transformation=spiral", "Unknown transformation 'spiral'"),
+        ("dml:ship=network_c", "network to ship .network_c."),
     ):
         (cell,) = make_cells(tmp_path, ["digits"], [text], [0])
         with pytest.raises(UserError, match=words):

@@ -8,8 +8,8 @@ import zipfile
 import pytest
 
 from keras_css import UserError
-from keras_css.data.archives import find_archives
-from keras_css.data.archives import unpack
+from keras_css.untrusted.archives import find_archives
+from keras_css.untrusted.archives import unpack
 
 pytestmark = pytest.mark.once
 

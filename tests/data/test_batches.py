@@ -55,6 +55,26 @@ def test_batches_depend_on_seed_and_epoch_alone():
     assert len(TrainingBatches(numbered(20), 64, seed=0)) == 1
 
 
+@pytest.mark.once
+def test_pairs_of_a_class():
+    split = numbered(20)
+    batches = TrainingBatches(split, 6, seed=0, paired=True)
+    again = TrainingBatches(split, 6, seed=0, paired=True)
+    orders = []
+    for epoch in range(2):
+        batches.shuffle(epoch)
+        again.shuffle(epoch)
+        orders.append(batches.order)
+        np.testing.assert_array_equal(again.order, batches.order)
+        assert len(batches.order) == len(split)
+        for x, y in batches.whole_epoch():
+            np.testing.assert_array_equal(y[::2], y[1::2])
+            shown = x["images"].reshape(6, -1)[:, 0]
+            assert not np.any(shown[::2] == shown[1::2]), "another image"
+        assert len(set(batches.order[::2])) == 10
+    assert not np.array_equal(*orders)
+
+
 def test_training_gets_the_batches_of_the_epoch_on_every_backend():
     x, y = tiny.images(16)
     batches = TrainingBatches(Split(x, y), 4, seed=3)

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.io
 import trees
 from npz_file import npz
 from PIL import Image
@@ -16,7 +17,7 @@ from keras_css import UserError
 from keras_css.data import load_dataset
 from keras_css.data import tfds
 from keras_css.data.layouts import read_layout
-from keras_css.data.layouts.mat import load_mat
+from keras_css.untrusted.matlab import load_mat
 from keras_css_runtime.pictures import MOST_PIXELS
 from keras_css_runtime.pictures import to_array
 
@@ -109,7 +110,9 @@ class Call:
         pickle.dumps({b"data": Call(np.ndarray, (10**10,))}, 2),
         pickle.dumps({b"data": Call(np.dtype, "V2000000000")}, 2),
         pickle.dumps({b"data": np.array([None], object)}, 2),
+        pickle.dumps({b"data": np.array(["a"])}, 2),
         b"\x80\x04\x8e" + struct.pack("<Q", 10**11),
+        b"\x80\x05\x96" + struct.pack("<Q", 10**11),
         b"\x80\x02Nr" + struct.pack("<I", 2**27) + b".",
         b"c_codecs\nencode\n(X\4\0\0\0abcdX\x08\0\0\0punycodetR.",
     ],
@@ -120,27 +123,42 @@ def test_a_pickle_gets_no_memory_and_no_calls(tmp_path, content):
     refuses(lambda: read_layout(root), "pickle of plain arrays")
 
 
+def test_labels_of_a_pickle_are_not_multiplied(tmp_path):
+    labels = [0] * 9
+    for _ in range(12):
+        labels = [labels] * 9
+    root = trees.cifar100(tmp_path, extra={b"fine_labels": labels})
+    refuses(lambda: read_layout(root), "no whole numbers")
+
+
 def test_damaged_matlab_lists_do_not_end_the_process(tmp_path):
-    """SciPy's reader did, with a segmentation fault."""
+    """SciPy's reader does at some of them, with a segmentation fault."""
     root = trees.stanford_dogs(tmp_path)
     path = root / "lists" / "train_list.mat"
     whole = path.read_bytes()
-    for at in range(128, len(whole), 7):
-        for value in (0, 1, 0x7F, 0xFF):
-            damaged = bytearray(whole)
-            damaged[at] = value
-            path.write_bytes(damaged)
-            try:
-                read_layout(root)
-            except UserError as error:
-                assert str(error).isprintable()
+    for at in range(128, len(whole), 41):
+        damaged = bytearray(whole)
+        damaged[at] = 0xFF
+        path.write_bytes(damaged)
+        try:
+            read_layout(root)
+        except UserError as error:
+            assert str(error).isprintable()
+
+
+def test_a_list_whose_reader_dies_is_refused(tmp_path, monkeypatch):
+    path = trees.stanford_dogs(tmp_path) / "lists" / "train_list.mat"
+    with monkeypatch.context() as patched:
+        patched.setattr(scipy.io, "loadmat", lambda *_, **__: os.abort())
+        refuses(lambda: load_mat(path, "labels"), "damaged or another one")
+    assert load_mat(path, "labels")[0].tolist() == [7, 7, 7, 3, 3, 3]
+    with open(path, "ab") as file:
+        file.truncate(2**24)
+    refuses(lambda: load_mat(path, "labels"), "8,388,608 bytes, but is larger")
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_matlab_lists_are_read_as_scipy_reads_them(tmp_path, packed):
-    from scipy.io import loadmat
-    from scipy.io import savemat
-
     names = np.array([["Audi A4"], ["Škoda"], ["写真"]], object)
     records = np.array(
         [[(1, 2.5, "a.jpg"), (300, -4.0, "b.jpg")]],
@@ -151,8 +169,8 @@ def test_matlab_lists_are_read_as_scipy_reads_them(tmp_path, packed):
         "numbers": np.arange(300, dtype="uint16")[:, None],
     }
     path = tmp_path / "list.mat"
-    savemat(path, table, do_compression=packed)
-    expected = loadmat(path, squeeze_me=True)
+    scipy.io.savemat(path, table, do_compression=packed)
+    expected = scipy.io.loadmat(path, squeeze_me=True)
     found = dict(zip(table, load_mat(path, *table)))
     assert found["names"].tolist() == expected["names"].tolist()
     assert found["numbers"].tolist() == expected["numbers"].tolist()

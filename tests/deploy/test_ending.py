@@ -17,6 +17,8 @@ from keras_css_runtime.onnx_file import OnnxFile
 from keras_css_runtime.softmax import are_probabilities
 from keras_css_runtime.softmax import softmax
 
+pytestmark = pytest.mark.once
+
 SHAPE = (8, 8, 3)
 NAMES = ["ant", "bee", "cat", "dog"]
 quiet = {"say": lambda line: None}
@@ -94,7 +96,6 @@ def test_other_endings_are_left_alone():
         assert without_softmax(model(ending)) is None
 
 
-@pytest.mark.once
 def test_what_is_no_classifier_gets_one_line(tmp_path):
     for ending, words in (
         (dense("sigmoid"), "received a model that ends in sigmoid"),
@@ -108,7 +109,6 @@ def test_what_is_no_classifier_gets_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_file_says_what_its_model_says(tmp_path, output, deep):
@@ -142,7 +142,6 @@ def test_a_file_says_what_its_model_says(tmp_path, output, deep):
     assert (becomes in said) == (output == "logits")
 
 
-@pytest.mark.once
 def test_a_file_of_before_that_took_its_word_is_found_out(
     exported, splits, tmp_path
 ):
@@ -159,7 +158,6 @@ def test_a_file_of_before_that_took_its_word_is_found_out(
     assert old.metadata["output"] == "probabilities"
 
 
-@pytest.mark.once
 def test_class_names_come_with_the_keras_file(tmp_path):
     """A student's and a network's: `--model` needs no data to know them."""
     distiller = tiny.cohort(class_names=NAMES)

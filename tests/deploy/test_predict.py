@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_css_runtime.__main__ import run
+
 pytestmark = pytest.mark.once
 # What the command itself needs, not the one that runs the tests.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
@@ -82,6 +84,41 @@ def test_json_and_csv_say_the_same(predict, folder):
     both = predict("PICTURES", "--csv", "--json")
     assert both.returncode == 2
     assert "received both" in both.stderr
+
+
+def test_the_command_of_the_runtime_says_the_same(predict, folder, exported):
+    whole = predict("PICTURES", "--json")
+    alone = subprocess.run(
+        [
+            *(sys.executable, "-m", "keras_css_runtime", str(exported[1])),
+            *("PICTURES", "--json"),
+        ],
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert alone.returncode == whole.returncode == 1
+    assert alone.stdout == whole.stdout and alone.stderr == whole.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.onnx", "a.png"], "must be an ONNX file, but there is none"),
+        (["student.onnx"], "PICTURES (keras-css-predict --help lists"),
+        (["x", "a.png", "--top", "0"], "--top must be a whole number from 1"),
+        (["x", "a.png", "--json", "--csv"], "not allowed with"),
+        (["x" * 9000, "a.png"], "File name too long"),
+    ],
+)
+def test_the_command_of_the_runtime_refuses_in_one_line(
+    arguments, said, capsys
+):
+    assert run(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and said in line
+    assert len(line) < 3000
 
 
 def test_nothing_that_can_be_read_is_a_wrong_argument(predict, folder):

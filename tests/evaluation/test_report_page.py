@@ -35,6 +35,8 @@ def test_names_of_files_and_classes_stay_text(tmp_path):
         **{"validation": accuracy, "test": accuracy, "epochs": 1},
         **{"calibration_error": accuracy, "best_student": EVIL},
         **{"parameters": {EVIL: 10}, "diversity": {EVIL: 0.5}},
+        **{"student_parameters": {EVIL: 10}},
+        "most_accurate": {"student": "network_a", "ahead": 0.25, "noise": 0.3},
         **{"selected_epoch": {"epoch": 1}, "seconds": {"total": 1.0}},
     }
     config = {

@@ -25,11 +25,14 @@ def loss_scale_steps(run):
 def test_trained_in_float16_saved_and_measured_in_float32(call):
     run = pathlib.Path("run")
     code, _, err = call(
-        *("train", *SMALL, "--run_dir", run, "--precision", "mixed_float16")
+        *("train", *SMALL, "--run_dir", run, "--precision", "mixed_float16"),
+        *("--average_weights", "0.99"),
     )
     assert code == 0, err
     result = json.loads((run / "result.json").read_text())
-    assert result["test"]["network_a"] > 0.3
+    for name in ("network_a", "network_a/branch_0"):
+        assert result["test"][name] > 0.3
+        assert result["test"][f"{name}/averaged"] > 0.3
     network = keras.saving.load_model(run / "models" / "network_a.keras")
     layers = network._flatten_layers()
     assert {layer.dtype_policy.name for layer in layers} == {"float32"}

@@ -110,7 +110,7 @@ def test_what_cannot_be_shipped_gets_one_line(shipped, call, refused, tmp_path):
         ({"run_dir": damaged}, r"cohort\.keras' must be a model"),
         (
             {"run_dir": run, "student": "network_c"},
-            "Known: branch, network, best",
+            "Known: best, accuracy, branch, network",
         ),
         ({"run_dir": run, "precision": "fp8"}, "Unknown precision 'fp8'"),
         ({"run_dir": run, "path": "x.txt"}, r"must end in \.onnx"),

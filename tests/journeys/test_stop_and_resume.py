@@ -15,7 +15,7 @@ from exactly import EXACTLY
 from quick_run import QUICK
 from quick_run import only_run
 
-from keras_css.saved import load_keras
+from keras_css.untrusted.keras_files import load_keras
 
 ROOT = pathlib.Path(__file__).parents[2]
 

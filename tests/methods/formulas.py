@@ -43,6 +43,10 @@ def ramp(epoch, length):
     return np.exp(-5 * (1 - min(epoch, length) / length) ** 2)
 
 
+def ramp_down(epoch, length, epochs):
+    return np.clip((epochs - 1 - epoch) / length, 0, 1)
+
+
 def branches(z):
     return [z[:, :, i] for i in range(z.shape[2])]
 
@@ -51,6 +55,19 @@ def dml(x, fixed, y, w, t):
     z = [x["network_a/logits"][..., 0], x["network_b/logits"][..., 0]]
     q = [fixed["network_a/logits"][..., 0], fixed["network_b/logits"][..., 0]]
     return sum(ce(z[i], y) + w * kd(q[1 - i], z[i], t) for i in (0, 1))
+
+
+def cs_kd(x, fixed, y, w, t):
+    """The next image of the class on the ring teaches, itself if alone."""
+    z, q = x["network_a/logits"][..., 0], fixed["network_a/logits"][..., 0]
+    classes = y if y.ndim == 1 else y.argmax(axis=1)
+    count = len(classes)
+    steps = [
+        next(k for k in range(1, count + 1) if classes[(i + k) % count] == c)
+        for i, c in enumerate(classes)
+    ]
+    partner = (np.arange(count) + steps) % count
+    return ce(z, y) + 0.7 * w * kd(q[partner], z, t)
 
 
 def cl_ilr(x, fixed, y, w, t):

@@ -55,6 +55,7 @@ class SaveAfterTheFirstEpoch(keras.callbacks.Callback):
             self.model.save(self.path)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_saves_goes_on_and_ships(name, tmp_path):
     distiller = cohort(name)

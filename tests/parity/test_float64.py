@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).parent
 WHAT = (
     str(HERE / "test_golden.py"),
     str(HERE / "float64_steps.py"),
-    f"{HERE.parent / 'methods' / 'test_losses.py'}::test_loss_and_gradients",
+    str(HERE.parent / "methods" / "float64_losses.py"),
 )
 # PyTorch compiles nothing; elsewhere one file of bottlenecks is enough.
 CHOICE = "" if keras.backend.backend() == "torch" else "not bottleneck_n3"

@@ -29,10 +29,13 @@ from keras_css.evaluation.diversity import diversity
 FOLDER = pathlib.Path(
     os.environ.get("CSS_GOLDEN_DIR", pathlib.Path(__file__).parent / "golden")
 )
-FILES = sorted(FOLDER.glob("*.npz"))
+EXACT = keras.config.floatx() == "float64"
+# `test_float64.py` runs this file once more, where agreement is exact; in
+# float32 one file is enough, and whatever a folder that was named has.
+ALL = EXACT or "CSS_GOLDEN_DIR" in os.environ
+FILES = sorted(FOLDER.glob("*.npz" if ALL else "basic_n3.npz"))
 if not FILES:
     raise FileNotFoundError(f"CSS_GOLDEN_DIR must hold *.npz files: {FOLDER}")
-EXACT = keras.config.floatx() == "float64"
 LOGITS = 1e-5 if EXACT else 1e-4
 LOSSES = 1e-6 if EXACT else 1e-4
 WEIGHTS = 1e-5 if EXACT else 1e-4
@@ -180,6 +183,7 @@ def test_weights_and_outputs_after_the_steps(case):
         )
 
 
+@pytest.mark.skipif(not EXACT, reason="is held to its values in float64")
 def test_one_network_of_hssakd_without_a_peer():
     with np.load(FOLDER / "hssakd_basic.npz", allow_pickle=False) as file:
         case = HSSAKDAlone({key: file[key] for key in file.files})

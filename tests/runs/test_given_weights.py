@@ -13,6 +13,8 @@ from keras_css.networks.weights import load_weights_by_name
 from keras_css.networks.weights import named_weights
 from keras_css.runs.cohort import freeze_trunk
 
+pytestmark = pytest.mark.once
+
 
 def built(network, size=8, channels=1):
     network.build((None, size, size, channels))

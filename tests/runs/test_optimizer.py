@@ -74,6 +74,9 @@ def test_steps_become_whole_epochs():
     dataset = load_dataset("digits", say=lambda line: None)
     config = RunConfig(steps=101, batch_size=64).complete(dataset)
     assert (config.epochs, config.steps) == (6, None)
+    fading = RunConfig(steps=101, method_options={"ramp_down_epochs": 2})
+    assert "run_epochs" not in config.method_options
+    assert fading.complete(dataset).method_options["run_epochs"] == 6
 
 
 def test_adamw_with_a_cosine_trains():

@@ -32,6 +32,7 @@ from keras_css.runs.checkpoints import random_states
 from keras_css.runs.checkpoints import restore
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.history import History
+from keras_css.training import ReEstimatedStatistics
 from keras_css.training.seed import set_seed
 
 STEPS, EPOCHS = 4, 2
@@ -47,6 +48,8 @@ BRANCHES = {
     "css": {},
     "pcl": {"joint_labels": False, "main_branch": False},
 }
+# An optimizer that lost its state must be noticed: shown once.
+CASES = {"css": ("resumed", "spoiled"), "pcl": ("resumed",)}
 # Epochs done and steps of the next.
 STOPS = {"css": (1, 2), "pcl": (0, 1)}
 
@@ -78,6 +81,7 @@ class Run:
             [tiny.network(**BRANCHES[method]) for _ in range(2)],
             method=method,
             augmentation=Augmentation([PadAndCrop(1)]),
+            average_weights=0.9,
         )
         self.distiller.compile(OPTIMIZERS[method]())
         self.distiller.build((None, 8, 8, 1))
@@ -112,7 +116,12 @@ class Run:
             initial_epoch=first,
             epochs=end,
             validation_data=EvaluationBatches(tiny.split(12), 6),
-            callbacks=[Shuffle(self.batches), *callbacks],
+            callbacks=[
+                Shuffle(self.batches),
+                # As `train` has it, for validation and the end.
+                ReEstimatedStatistics(self.batches),
+                *callbacks,
+            ],
             verbose=0,
         )
 
@@ -161,7 +170,7 @@ def compare(method, work):
     killed = Run(method, work / "killed")
     with pytest.raises(InterruptedError):
         killed.train((), StopAt(*STOPS[method]))
-    for case in ("resumed", "spoiled"):
+    for case in CASES[method]:
         copy = work / case
         shutil.copytree(work / "killed", copy)
         # Nothing may come from anywhere but the checkpoint.
@@ -176,7 +185,9 @@ def compare(method, work):
     return found
 
 
-@pytest.mark.parametrize("method", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "method", [pytest.param("css", marks=pytest.mark.once), "pcl"]
+)
 def test_a_resumed_run_ends_like_a_whole_one(method):
     done = subprocess.run(
         [sys.executable, __file__, method],
@@ -196,9 +207,10 @@ def test_a_resumed_run_ends_like_a_whole_one(method):
     assert found["variables"] > 40
     assert found["from"] == list(STOPS[method])
     assert found["resumed"] == []
-    # An optimizer that lost its state is noticed, in weights, too.
-    for part in ("optimizer", "weight"):
-        assert any(name.startswith(part) for name in found["spoiled"])
+    if "spoiled" in CASES[method]:
+        # In weights, too.
+        for part in ("optimizer", "weight"):
+            assert any(name.startswith(part) for name in found["spoiled"])
 
 
 def main(method):

@@ -23,6 +23,8 @@ from keras_css.students.preprocessing import find_preprocessing
 from keras_css.students.preprocessing import without_preprocessing
 from keras_css.supervision import Transformation
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def cohort():
@@ -93,7 +95,6 @@ def test_a_student_of_our_backbones_knows_nothing_of_keras_css():
     assert "keras_css" not in distiller.student("network_a").to_json()
 
 
-@pytest.mark.once
 def test_a_saved_student_loads_where_keras_css_is_not(cohort, tmp_path):
     x, _ = tiny.images(6, seed=3)
     student = cohort.student("ensemble")

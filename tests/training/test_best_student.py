@@ -7,6 +7,8 @@ import tiny
 
 from keras_css import UserError
 
+pytestmark = pytest.mark.once
+
 VALIDATION = tiny.images(40, seed=1)
 STILL = {"batch_size": 16, "verbose": 0, "validation_data": VALIDATION}
 
@@ -88,16 +90,16 @@ def pair(cohort):
     return first, "ab".replace(first, "")
 
 
-@pytest.mark.once
 def test_weights_that_were_assigned(cohort, pair):
     first, other = pair
     spoil(cohort, first)
     assert chosen(cohort)[8] == other
     assert cohort.student("network").about["student"] == f"network_{other}"
     assert other in cohort.student("best").about["student"]
+    ship = [f"network_{first}"]
+    assert ship[0] in cohort.student("best", ship=ship).about["student"]
 
 
-@pytest.mark.once
 def test_weights_of_a_checkpoint(cohort, pair, tmp_path):
     first, other = pair
     good = cohort.get_weights()
@@ -109,7 +111,6 @@ def test_weights_of_a_checkpoint(cohort, pair, tmp_path):
     assert chosen(cohort)[8] == other
 
 
-@pytest.mark.once
 def test_a_loaded_cohort_is_told_what_to_choose_on(cohort, pair, tmp_path):
     first, other = pair
     spoil(cohort, first)
@@ -123,7 +124,6 @@ def test_a_loaded_cohort_is_told_what_to_choose_on(cohort, pair, tmp_path):
         chosen(bare, validation_data=VALIDATION)
 
 
-@pytest.mark.once
 def test_steps_after_fit(cohort, pair):
     first, other = pair
     still = cohort.named_networks[f"network_{other}"]
@@ -139,7 +139,6 @@ def test_steps_after_fit(cohort, pair):
     assert found[chosen(cohort)] == max(found.values())
 
 
-@pytest.mark.once
 def test_an_epoch_that_was_restored(cohort, pair):
     first, _ = pair
     stopping = keras.callbacks.EarlyStopping(
@@ -151,7 +150,6 @@ def test_an_epoch_that_was_restored(cohort, pair):
     assert chosen(cohort)[8] == first
 
 
-@pytest.mark.once
 def test_an_epoch_that_was_not_validated(cohort, pair):
     first, other = pair
     fit(cohort, Spoil(first, 2), epochs=3, validation_freq=2)
@@ -170,7 +168,6 @@ def test_averaged_weights(cohort, pair, swapped):
     assert chosen(cohort)[8] == first
 
 
-@pytest.mark.once
 def test_data_that_fit_split_off(cohort, pair):
     first, other = pair
     fit(cohort, epochs=1, validation_data=None, validation_split=0.5)
@@ -178,7 +175,6 @@ def test_data_that_fit_split_off(cohort, pair):
     assert chosen(cohort)[8] == other
 
 
-@pytest.mark.once
 def test_what_cannot_be_read_again_is_refused(cohort, pair):
     def batches():
         while True:

@@ -43,6 +43,7 @@ def test_the_same_seed_repeats_every_draw(seed):
         assert not np.array_equal(value, other)
 
 
+@pytest.mark.once
 def test_seeding_imports_nothing_that_the_backend_does_not_need():
     """In a process that has not seen TensorFlow, as `train` runs in."""
     by_keras, ours = (

@@ -1,6 +1,8 @@
 """The contract of one random change."""
 
 import dataclasses
+from typing import Any
+from typing import ClassVar
 
 from keras_css_runtime.settings import check_settings
 
@@ -13,16 +15,13 @@ class Transform:
     `keras.saving.register_keras_serializable(package="keras_css")`.
     """
 
+    # How many uniform numbers one image needs: a number or a property.
+    num_draws: ClassVar[Any]
     # Dict from the name of a setting to its `keras_css_runtime.settings.Rule`.
     rules = {}
 
     def __post_init__(self):
         check_settings(self.rules, vars(self), of=f" of {type(self).__name__}")
-
-    @property
-    def num_draws(self):
-        """How many uniform numbers one image needs."""
-        raise NotImplementedError
 
     def __call__(self, images, draws):
         """Returns the changed images.

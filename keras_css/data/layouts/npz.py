@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from keras_css.arrays import UNREADABLE
-from keras_css.arrays import read_arrays
 from keras_css.data.dataset import Split
 from keras_css.data.layouts.found import Found
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css.untrusted.arrays import UNREADABLE
+from keras_css.untrusted.arrays import read_arrays
 
 PARTS = {"train": "train", "validation": "val", "test": "test"}
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")

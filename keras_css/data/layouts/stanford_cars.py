@@ -1,9 +1,9 @@
 """The original tree of Stanford Cars: pictures and a `devkit/` of lists."""
 
 from keras_css.data.layouts.found import Listing
-from keras_css.data.layouts.mat import load_mat
 from keras_css.errors import UserError
 from keras_css.errors import first_line
+from keras_css.untrusted.matlab import load_mat
 
 TRAIN = "cars_train_annos.mat"
 META = "cars_meta.mat"

@@ -3,8 +3,8 @@
 import re
 
 from keras_css.data.layouts.found import Listing
-from keras_css.data.layouts.mat import load_mat
 from keras_css.errors import UserError
+from keras_css.untrusted.matlab import load_mat
 
 LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
 # The lists lie in lists.tar, which some unpack beside Images/.

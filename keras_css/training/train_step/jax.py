@@ -54,7 +54,7 @@ class TrainStep:
         )
         scope = self._scope(weights, fixed, metrics)
         with scope:
-            self.method.after_step(self.named_networks)
+            self.after_step()
             self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             logs = self.compute_metrics(x, y, outputs, sample_weight)
         fixed = _current(scope, self.non_trainable_variables)

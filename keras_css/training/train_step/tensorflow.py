@@ -110,7 +110,7 @@ class TrainStep:
         weights = self.trainable_weights
         gradients = tape.gradient(scaled_loss, weights)
         self.optimizer.apply(gradients, weights)
-        self.method.after_step(self.named_networks)
+        self.after_step()
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(y)[0])
         return self.compute_metrics(x, y, outputs, sample_weight)
 

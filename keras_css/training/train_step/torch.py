@@ -56,7 +56,7 @@ class TrainStep:
         )
         with torch.no_grad():
             self.optimizer.apply(gradients, weights)
-            self.method.after_step(self.named_networks)
+            self.after_step()
             self._loss_tracker.update_state(loss, sample_weight=y.shape[0])
             return self.compute_metrics(x, y, outputs, sample_weight)
 

@@ -1,1 +1,0 @@
-"""Hostile inputs for every reader, and the guard that watches them read."""

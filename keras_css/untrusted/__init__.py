@@ -1,0 +1,1 @@
+"""Files that nobody vouches for: read whole, or refused in one line."""
