@@ -44,8 +44,8 @@ def run_command(name, argv, usage, owns_process=False):
     Args:
         name: A module of this package with a docstring, flags and `run()`;
             or with `ARGUMENTS`, what may stand beside the flags, and
-            `run(arguments)`. `SHARED_FLAGS` lists further modules whose flags
-            it reads.
+            `run(arguments)`. `SHARED_FLAGS` lists further modules, and
+            groups of settings, whose flags it reads.
         argv: The program's arguments, program name first.
         usage: How the command is called, for messages.
         owns_process: Whether nothing else runs in this process, so that it
@@ -64,7 +64,7 @@ def run_command(name, argv, usage, owns_process=False):
     if any(argument in ("--help", "-h", "-help") for argument in argv[1:]):
         print(f"usage: {usage} {takes}[flags]\n\n{command.__doc__}")
         for module in (command, *getattr(command, "SHARED_FLAGS", ())):
-            print(FLAGS.module_help(module))
+            print(FLAGS.module_help(getattr(module, "__module__", module)))
         return 0
     try:
         rest = FLAGS(argv)
@@ -75,6 +75,8 @@ def run_command(name, argv, usage, owns_process=False):
         else:
             command.run()
     except flags.Error as error:
+        if isinstance(error.__context__, UserError):
+            return refuse(str(error.__context__))
         message = " ".join(str(error).split())
         return refuse(f"{message} ({usage} --help lists the flags)")
     except UserError as error:

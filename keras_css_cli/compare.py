@@ -31,24 +31,23 @@ import sys
 from absl import flags
 
 import keras_css_cli
-from keras_css_cli import augmentation_flags
-from keras_css_cli import data_flags
 from keras_css_cli import extension_flags
 from keras_css_cli import recipe_flags
 from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 from keras_css_cli.extension_flags import run_extensions
+from keras_css_cli.setting_flags import define
 from keras_css_runtime.environment import share_of_machine
 from keras_css_runtime.errors import FailedCellsError
 from keras_css_runtime.errors import UserError
+from keras_css_settings import GROUPS
+from keras_css_settings.networks import NETWORKS
+from keras_css_settings.setting import registered
 
-SHARED_FLAGS = (
-    recipe_flags,
-    data_flags,
-    augmentation_flags,
-    extension_flags,
-)
+SHARED_FLAGS = (recipe_flags, *GROUPS, extension_flags)
 FLAGS = flags.FLAGS
+# All but those of a cell.
+SETTINGS = define(*GROUPS, but=["method", "method_options", "seed"])
 
 flags.DEFINE_list(
     "methods",
@@ -82,9 +81,10 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "study",
     None,
-    "An experiment by name, which other flags change: small_images. It names "
-    "methods, seeds, budget and settings, and keeps small files; the files in "
-    "keras_css/studies say what each is for.",
+    "An experiment by name, which other flags change: "
+    f"{', '.join(registered('studies'))}. It names methods, seeds, budget and "
+    "settings, and keeps small files; the files in keras_css/studies say what "
+    "each is for.",
 )
 flags.DEFINE_integer("jobs", 1, "Trainings at a time; they share the cores.")
 
@@ -120,7 +120,7 @@ def run():
         grid = {name: grid[name] or study[name] for name in grid}
         budget = budget if FLAGS["budget"].present else study["budget"]
         keep = keep if FLAGS["keep"].present else "small"
-    recipe = recipe_flags.settings()
+    recipe = recipe_flags.settings(SETTINGS)
     del recipe["dataset"]
     backend = keras.backend.backend()
     summary, failed = compare(
@@ -151,11 +151,8 @@ def _study():
 
     study = STUDIES.get(FLAGS.study)
     for name, value in study.SETTINGS.items():
-        if FLAGS[name].present:
-            continue
-        if name == "image_size":
-            value = "x".join(map(str, value))
-        FLAGS[name].parse(str(value))
+        if not FLAGS[name].present:
+            FLAGS[name].parse(value)
     return {
         "datasets": [study.SETTINGS["dataset"]],
         "methods": list(study.METHODS),
@@ -225,7 +222,7 @@ def _training(cell, backend, epochs=None, estimate=False):
         return command
     method, options, own = split_method(cell.method)
     dataset, data_dir = split_dataset(cell.dataset)
-    named = [FLAGS[name].value for name in recipe_flags.NETWORKS]
+    named = [FLAGS[name].value for name in NETWORKS]
     networks = cohort_of(cell, named)
     keys = {setting.partition("=")[0] for setting in own}
     # Of a flag that is given twice the last one holds, but these are two.
@@ -233,7 +230,7 @@ def _training(cell, backend, epochs=None, estimate=False):
     length = length if epochs or keys & length else set()
     given = [
         FLAGS[name].serialize()
-        for name in recipe_flags.NAMES
+        for name in SETTINGS
         if name not in {"dataset", *networks, *length} and FLAGS[name].present
     ]
     given += [f"--{key}={name}" for key, name in networks.items()]

@@ -15,20 +15,22 @@ import pathlib
 
 from absl import flags
 
-from keras_css_cli import augmentation_flags
-from keras_css_cli import data_flags
 from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
+from keras_css_cli.setting_flags import define
+from keras_css_cli.setting_flags import values
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import unknown_name
+from keras_css_settings import Augmentation
+from keras_css_settings import DataRequest
 
 ARGUMENTS = "summary|preview|prepare "
-SHARED_FLAGS = (data_flags, augmentation_flags)
+SHARED_FLAGS = (DataRequest, Augmentation)
 FLAGS = flags.FLAGS
+SETTINGS = define(*SHARED_FLAGS)
 
 flags.DEFINE_string("backend", None, "Keras backend, for the preview.")
 flags.DEFINE_string("out", "preview.png", "File of the preview.")
-flags.DEFINE_integer("seed", 0, "Of the preview's choices and changes.")
 
 
 def run(arguments):
@@ -48,11 +50,7 @@ def run(arguments):
 def _config():
     from keras_css.runs import RunConfig
 
-    return RunConfig(
-        **data_flags.data_settings(),
-        **augmentation_flags.augmentation_settings(),
-        seed=FLAGS.seed,
-    )
+    return RunConfig(**values(SETTINGS))
 
 
 def _summary():

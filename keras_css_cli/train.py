@@ -20,60 +20,33 @@ import pathlib
 
 from absl import flags
 
-from keras_css_cli import augmentation_flags
-from keras_css_cli import data_flags
 from keras_css_cli import extension_flags
 from keras_css_cli import recipe_flags
 from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 from keras_css_cli.extension_flags import run_extensions
+from keras_css_cli.setting_flags import define
+from keras_css_cli.setting_flags import values
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.shapes import RUN
 from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import read_object
+from keras_css_settings import GROUPS
+from keras_css_settings import Running
 
-SHARED_FLAGS = (
-    recipe_flags,
-    data_flags,
-    augmentation_flags,
-    extension_flags,
-)
+SHARED_FLAGS = (recipe_flags, *GROUPS, Running, extension_flags)
 FLAGS = flags.FLAGS
+SETTINGS = define(*GROUPS, but=["method_options"])
+RUNNING = define(Running)
 
-flags.DEFINE_string(
-    "method",
-    "css",
-    "How networks teach: css, independent, dml, cl_ilr, one, okddip, "
-    "okddip_networks, pcl, kdcl, ffl, hssakd, cs_kd.",
-)
 flags.DEFINE_multi_string(
     "method_option",
     [],
     "An argument of the method, such as variant=released or temperature=4; "
     "may be given several times.",
 )
-flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
 flags.DEFINE_string(
     "run_dir", None, "New folder for the run; default runs/<what>-<number>."
-)
-flags.DEFINE_integer(
-    "steps_per_call",
-    None,
-    "Steps in one call of the compiled step; changes no result. Default: up "
-    "to 32 on a GPU that holds the images, else 1.",
-)
-flags.DEFINE_float(
-    "checkpoint_minutes",
-    10.0,
-    "Most time between two checkpoints, of which there are more where they are "
-    "cheap, at the ends of epochs.",
-)
-flags.DEFINE_enum(
-    "on_nonfinite",
-    "stop",
-    ["stop", "rollback"],
-    "What a loss that is NaN or infinite leads to: the end, or a return to the "
-    "last checkpoint with half the learning rate, three times at most.",
 )
 flags.DEFINE_bool(
     "estimate",
@@ -115,9 +88,7 @@ def run():
         run_dir,
         resume=bool(stored),
         say=say,
-        steps_per_call=FLAGS.steps_per_call,
-        checkpoint_minutes=FLAGS.checkpoint_minutes,
-        on_nonfinite=FLAGS.on_nonfinite,
+        **values(RUNNING),
     )
     print(summary_text(result, run_dir))
 
@@ -133,10 +104,9 @@ def _settings():
         method, options = FLAGS.method, {}
     own = parse_method_options(method, FLAGS.method_option)
     return {
-        **recipe_flags.settings(),
+        **recipe_flags.settings(SETTINGS),
         "method": method,
         "method_options": {**options, **own},
-        "seed": FLAGS.seed,
     }
 
 
@@ -174,10 +144,7 @@ def _refuse_changes(then):
         if name not in FLAGS or not FLAGS[name].present:
             continue
         value = FLAGS[name].value
-        if name == "lr_milestones":
-            value = list(recipe_flags.milestones(value))
-        if name == "image_size":
-            value = list(data_flags.image_size(value))
+        value = list(value) if isinstance(value, tuple) else value
         if value != then[name]:
             raise UserError(
                 f"--{name} must be that of the run to resume, {then[name]}, "

@@ -1,8 +1,6 @@
 """The machine: what it is and has, how backends are set up for it."""
 
 import ctypes
-import hashlib
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -67,6 +65,9 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     Args:
         packages: Names as of a package registry.
     """
+    # Help, which needs no versions, need not wait for it.
+    import importlib.metadata
+
     found = {}
     for package in packages:
         try:
@@ -172,6 +173,9 @@ def keep_memory() -> None:
 
 def _kind_of_processor() -> str:
     """Returns a name for what a processor can do."""
+    # Help need not wait for it, either.
+    import hashlib
+
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         told = [

@@ -5,8 +5,6 @@ import inspect
 import math
 import numbers
 
-import numpy as np
-
 from keras_css_runtime.errors import UserError
 
 # Seeds and counts are 32-bit numbers in what takes them in the end.
@@ -39,6 +37,18 @@ class Rule:
             raise UserError(
                 f"{name} must {self.words(value)}, received {value!r}."
             )
+
+    def plain(self, value):
+        """Returns a value that is taken as Python has it, not NumPy."""
+        return value
+
+    def parse(self, text):
+        """Returns the value of a text; the text if it stands for none."""
+        return text
+
+    def span(self):
+        """Returns what the values are, for a table."""
+        return self.words("").removeprefix("be ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +95,22 @@ class Number(Rule):
             return f"be at least {self.low}"
         return f"be {kind} from {self.low} to {self.high}"
 
+    def plain(self, value):
+        return int(value) if self.whole else float(value)
+
+    def parse(self, text):
+        try:
+            return int(text) if self.whole else float(text)
+        except ValueError:
+            return text
+
+    def span(self):
+        first = f"{'above' if self.above else 'from'} {self.low:g}"
+        last = f" {'below' if self.below else 'to'} {self.high:g}"
+        endless = self.high in (MOST, math.inf)
+        kind = "whole number" if self.whole else "number"
+        return f"{kind} {first}{'' if endless else last}"
+
     def _is_number(self, value):
         kind = numbers.Integral if self.whole else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind):
@@ -124,10 +150,17 @@ class Flag(Rule):
     optional: bool = False
 
     def takes(self, value):
-        return isinstance(value, (bool, np.bool_))
+        # NumPy's has this name, too; help need not wait for NumPy.
+        return type(value).__name__ in ("bool", "bool_")
 
     def words(self, value):
         return "be true or false"
+
+    def plain(self, value):
+        return bool(value)
+
+    def parse(self, text):
+        return {"true": True, "false": False}.get(text.lower(), text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +177,8 @@ class Sides(Rule):
     most: int = MOST
     optional: bool = False
 
+    form = "a number of pixels such as 64, or height x width such as 224x160"
+
     def takes(self, value):
         side = Number(1, self.most, whole=True)
         return (
@@ -158,6 +193,19 @@ class Sides(Rule):
             f"be {named[self.count - 2]}, whole numbers between 1 and "
             f"{self.most}"
         )
+
+    def plain(self, value):
+        return tuple(map(int, value))
+
+    def parse(self, text):
+        try:
+            sides = [int(side) for side in text.lower().split("x")]
+        except ValueError:
+            return text
+        return tuple(sides * 2 if len(sides) == 1 else sides)
+
+    def text(self, value):
+        return "x".join(map(str, value))
 
 
 # What many settings are.

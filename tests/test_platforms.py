@@ -83,7 +83,8 @@ def imported_by(package):
 
 
 @pytest.mark.parametrize(
-    "package", ["keras_css", "keras_css_cli", "keras_css_runtime"]
+    "package",
+    ["keras_css", "keras_css_cli", "keras_css_runtime", "keras_css_settings"],
 )
 def test_no_module_of_ours_imports_what_only_some_systems_have(package):
     for path, names in imported_by(package).items():

@@ -1,7 +1,5 @@
 """From a name to a `Dataset`: find the images, part them, read them."""
 
-import dataclasses
-
 import numpy as np
 
 from keras_css.data.catalogue import get_entry
@@ -14,90 +12,13 @@ from keras_css.data.reading import in_shape
 from keras_css.data.reading import is_resident
 from keras_css.data.reading import judge
 from keras_css.data.reading import read_once
-from keras_css.data.sizes import LARGEST
 from keras_css.data.sizes import decide_sizes
 from keras_css.data.splits import part_images
 from keras_css.errors import UserError
 from keras_css.errors import one_line
-from keras_css_runtime.settings import ANY_COUNT
-from keras_css_runtime.settings import MOST
-from keras_css_runtime.settings import Choice
-from keras_css_runtime.settings import Flag
-from keras_css_runtime.settings import Number
-from keras_css_runtime.settings import Sides
-from keras_css_runtime.settings import check_settings
+from keras_css_settings import DataRequest
 
-FEEDINGS = ("auto", "resident", "stream")
-ON_BAD_IMAGE = ("error", "skip")
 STATISTICS_IMAGES = 5000
-PART = Number(0, 1, above=True, below=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class DataRequest:
-    """Which data, and how they are to be read.
-
-    Attributes:
-        dataset: A name of the catalogue, or `tfds:<name>`.
-        data_dir: Folder or file that holds the images; None to look where
-            tensorflow-datasets keeps its copies.
-        download: Whether tensorflow-datasets may fetch what is not there.
-        image_size: `(H, W)` that networks see; None for a fitting one.
-        crop_fraction: Part of a picture's sides that networks see.
-        crop_to_box: Whether pictures are cut to their boxes.
-        box_margin: Part of a box's sides added on each side.
-        on_bad_image: `"error"` or `"skip"`.
-        validation_fraction: Part of train kept for validation, where the data
-            have no validation part.
-        test_fraction: Part of train kept for testing, where the data have no
-            test part; the same images for every seed.
-        seed: Of the validation part.
-        feeding: `"resident"`, `"stream"` or `"auto"`: whether all images are
-            kept in memory, decoded.
-        first_classes: Only so many classes, the first by name or number.
-        per_class: Only so many training images of each class, see `piece_of`.
-    """
-
-    dataset: str
-    data_dir: str | None = None
-    download: bool = True
-    image_size: tuple | None = None
-    crop_fraction: float | None = None
-    crop_to_box: bool = False
-    box_margin: float = 0.1
-    on_bad_image: str = "error"
-    validation_fraction: float = 0.1
-    test_fraction: float = 0.2
-    seed: int = 0
-    feeding: str = "auto"
-    first_classes: int | None = None
-    per_class: int | None = None
-
-    # What stands before the name of a setting in messages.
-    sign = ""
-    rules = {
-        "download": Flag(),
-        "image_size": Sides(most=LARGEST, optional=True),
-        "crop_fraction": Number(0.1, 1, optional=True),
-        "crop_to_box": Flag(),
-        "box_margin": Number(0, 10),
-        "on_bad_image": Choice(ON_BAD_IMAGE),
-        "seed": ANY_COUNT,
-        "feeding": Choice(FEEDINGS),
-        "first_classes": Number(2, MOST, whole=True, optional=True),
-        "per_class": Number(1, MOST, whole=True, optional=True),
-    }
-
-    def __post_init__(self):
-        check_settings(self.rules, vars(self), self.sign)
-        for name in ("validation_fraction", "test_fraction"):
-            value = getattr(self, name)
-            if not PART.takes(value):
-                raise UserError(
-                    f"{self.sign}{name} must lie between 0 and 1 (the best "
-                    "student is chosen on the one part and measured on the "
-                    f"other), received {value!r}."
-                )
 
 
 def load_dataset(dataset, data_dir=None, say=print, **options):

@@ -5,12 +5,12 @@ import numpy as np
 from keras_css.data.pictures import Pictures
 from keras_css.errors import UserError
 from keras_css_runtime.pictures import open_picture
+from keras_css_settings.data import LARGEST
 
 LOOKED_AT = 64
 USUAL = (64, 64)
 # Pictures of one size up to this are taken as they are.
 MOST_AS_IS = 128
-LARGEST = 1024
 
 
 def decide_sizes(entry, parts, request, say):

@@ -6,9 +6,6 @@ from keras_css.training import SGD
 from keras_css.training import WarmupCosine
 from keras_css.training import WarmupMultiStep
 
-OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("steps", "cosine")
-
 
 def build_optimizer(config, steps_per_epoch, factor=1.0):
     """Returns the optimizer of a run, not built.

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import math
 import platform
 import time
 
@@ -41,11 +40,9 @@ from keras_css.training.train_step import processes
 from keras_css.version import __version__
 from keras_css_runtime.environment import describe_machine
 from keras_css_runtime.environment import installed_versions
-from keras_css_runtime.settings import NOT_NEGATIVE
-from keras_css_runtime.settings import Choice
 from keras_css_runtime.text import composed
+from keras_css_settings import Running
 
-ON_NONFINITE = ("stop", "rollback")
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
 
 
@@ -83,10 +80,7 @@ def train(
         NonFiniteLossError: If a loss or weight became NaN or infinite.
         StoppedError: If SIGINT or SIGTERM came while it trained.
     """
-    # Without end: only where they are cheap.
-    if checkpoint_minutes != math.inf:
-        NOT_NEGATIVE.check("--checkpoint_minutes", checkpoint_minutes)
-    Choice(ON_NONFINITE).check("--on_nonfinite", on_nonfinite)
+    Running(steps_per_call, checkpoint_minutes, on_nonfinite)
     # Before several of them write into the folder.
     refuse_processes(processes())
     folder = RunFolder(run_dir)
