@@ -28,6 +28,9 @@ class Method(keras.layers.Layer):
         augment_each_view: Whether each view of an image has random changes of
             its own unless the user says otherwise.
         class_pairs: Whether a command's batches hold pairs of a class.
+        wants_teacher: Whether it learns from finished teachers: it then finds
+            `TEACHERS` of `from_teachers` in the outputs, except where nobody
+            teaches (evaluation of a cohort that was loaded).
         rules: Dict from an argument's name to its
             `keras_css_runtime.settings.Rule`. A subclass names its own; those
             of its base hold, too.
@@ -45,6 +48,7 @@ class Method(keras.layers.Layer):
     }
     augment_each_view = False
     class_pairs = False
+    wants_teacher = False
     rules = {}
 
     def __new__(cls, *args, **kwargs):

@@ -1,6 +1,5 @@
 """OnlineDistiller: the Keras model that users compile and fit."""
 
-import contextlib
 import string
 
 import keras
@@ -24,6 +23,7 @@ from keras_css.training.sgd import SGD
 from keras_css.training.step_losses import SHARE
 from keras_css.training.step_losses import StepLosses
 from keras_css.training.student import Students
+from keras_css.training.taught import Taught
 from keras_css.training.train_step import TrainStep
 from keras_css.training.train_step import processes
 from keras_css.training.validated import Validated
@@ -35,7 +35,7 @@ from keras_css_runtime.settings import Number
 
 @keras.saving.register_keras_serializable(package="keras_css")
 class OnlineDistiller(
-    Students, AveragedWeights, StepLosses, TrainStep, keras.Model
+    Students, AveragedWeights, Taught, StepLosses, TrainStep, keras.Model
 ):
     """Trains a cohort of networks together by one method.
 
@@ -58,6 +58,10 @@ class OnlineDistiller(
             transformation.
         average_weights: Largest decay of a running mean of each network's
             weights that is kept beside them, see `averaged`; 0 for none.
+        teachers: Finished `Teacher`s or Keras models that teach, too, see
+            `teach_with`.
+        teacher_weight: Of what they teach, beside methods that want none.
+        teacher_temperature: T of that.
 
     Call arguments:
         x: Tensor of images `(B, H, W, channels)`, or the dict of a batch of
@@ -91,6 +95,9 @@ class OnlineDistiller(
         mixing=None,
         label_smoothing=0.0,
         average_weights=0.0,
+        teachers=(),
+        teacher_weight=1.0,
+        teacher_temperature=4.0,
         **kwargs,
     ):
         # Draws of augmentation must not be rounded to half precision.
@@ -126,6 +133,7 @@ class OnlineDistiller(
         self.term_means = None
         self.accuracy_means = None
         self.validated = Validated()
+        self.begin_teaching(teachers, teacher_weight, teacher_temperature)
 
     @property
     def named_networks(self):
@@ -147,9 +155,8 @@ class OnlineDistiller(
         self.method(self.method.call_networks(networks, views), labels)
         self.method.begin(networks)
         self.build_averages()
-        terms = [name for name in self.method.term_names if name != "loss"]
+        self.name_terms()
         accuracies = [f"{name}/accuracy" for name in self.method.student_names]
-        self.term_means = NamedMeans(terms, name="terms")
         self.accuracy_means = NamedMeans(accuracies, name="accuracies")
         self.built = True
 
@@ -157,6 +164,8 @@ class OnlineDistiller(
         views, share = self.views.take_mixed(x, training)
         networks = self.named_networks
         outputs = self.method.call_networks(networks, views, training)
+        if training:
+            outputs = {**outputs, **self.said_by_teachers(views)}
         return outputs if share is None else {**outputs, SHARE: share}
 
     def compile(
@@ -304,15 +313,6 @@ class OnlineDistiller(
         self._meet_first_batch(x, y, what="evaluation")
         return super().test_on_batch(x, y, *args, **kwargs)
 
-    @contextlib.contextmanager
-    def one_step_a_call(self):
-        """While it lasts, `steps_per_execution` is 1."""
-        steps, self.steps_per_execution = self.steps_per_execution, 1
-        try:
-            yield
-        finally:
-            self.steps_per_execution = steps
-
     def get_config(self):
         parts = {
             "networks": list(self.networks),
@@ -326,6 +326,8 @@ class OnlineDistiller(
             "augment_each_network": self.views.each_has_own,
             "label_smoothing": self.label_smoothing,
             "average_weights": self.average_weights,
+            "teacher_weight": self.teacher_weight,
+            "teacher_temperature": self.teacher_temperature,
         }
 
     @classmethod

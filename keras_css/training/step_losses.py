@@ -1,10 +1,13 @@
 """What a step computes from a batch: the loss, its terms, accuracies."""
 
+import contextlib
+
 import keras
 from keras import ops
 
 from keras_css.data.augmentation.mixing import dominant_labels
 from keras_css.data.augmentation.mixing import mixed_labels
+from keras_css.methods.from_teachers import TEACHERS
 from keras_css.methods.losses import hard_labels
 from keras_css.methods.losses import label_distribution
 from keras_css.methods.losses import smoothed
@@ -36,7 +39,31 @@ class StepLosses:
         # Keras sorts those that are not called as a metric is.
         return [*own, *sorted(named)]
 
+    @contextlib.contextmanager
+    def one_step_a_call(self):
+        """While it lasts, `steps_per_execution` is 1."""
+        steps, self.steps_per_execution = self.steps_per_execution, 1
+        try:
+            yield
+        finally:
+            self.steps_per_execution = steps
+
+    def name_terms(self):
+        """Makes the means of the terms that the loss is a sum of."""
+        names = [name for name in self.method.term_names if name != "loss"]
+        if self.term_means is not None:
+            # Keras keeps every metric that was ever set, and takes none from
+            # a model that is built.
+            del self.term_means
+            self._tracker.unlock()
+        self.term_means = NamedMeans(
+            [*names, *self.teacher_terms], name="terms"
+        )
+        if self.built:
+            self._tracker.lock()
+
     def train_step(self, *state_and_data):
+        self.check_taught()
         check_step(state_and_data[-1], self.method.num_classes, "training")
         return super().train_step(*state_and_data)
 
@@ -75,6 +102,12 @@ class StepLosses:
             labels = smoothed(
                 labels, self.method.num_classes, self.label_smoothing
             )
+        said = y_pred.get(TEACHERS)
+        if said is None and x is not None:
+            said = self.said_by_teachers(self.views.take(x, False))
+            said = said.get(TEACHERS)
+        if said is not None and self.method.wants_teacher:
+            outputs = {**outputs, TEACHERS: said}
         terms = self.method.compute_losses(
             outputs,
             labels,
@@ -82,6 +115,8 @@ class StepLosses:
             epoch=self.epoch,
             training=training,
         )
+        if self.taught_beside:
+            terms = self.with_teachers(terms, outputs, said, sample_weight)
         total = terms["loss"]
         for extra in self.losses:
             total = total + ops.sum(extra)
@@ -112,5 +147,6 @@ class StepLosses:
         """Returns the labels of a batch, its share, and the outputs alone."""
         outputs = dict(y_pred)
         share = outputs.pop(SHARE, None)
+        outputs.pop(TEACHERS, None)
         count = -1 if x is None else batch_size(x)
         return batch_labels(y, self.method.num_classes, count), share, outputs

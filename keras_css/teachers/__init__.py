@@ -1,0 +1,5 @@
+"""Teachers: finished classifiers that teach a cohort and never train."""
+
+from keras_css.teachers.teacher import Teacher
+
+__all__ = ["Teacher"]

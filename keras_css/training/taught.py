@@ -1,0 +1,118 @@
+"""Teachers of a cohort: what they say of a batch, and how it learns of it."""
+
+from keras import ops
+
+from keras_css.errors import UserError
+from keras_css.methods.from_teachers import TEACHERS
+from keras_css.methods.from_teachers import of_network
+from keras_css.methods.losses import batch_mean
+from keras_css.methods.losses import kl_divergence
+from keras_css.supervision import member_logits
+from keras_css.teachers.teacher import as_teacher
+from keras_css_runtime.settings import NOT_NEGATIVE
+from keras_css_runtime.settings import POSITIVE
+
+
+class Taught:
+    """Adds finished teachers to `OnlineDistiller`, with any method.
+
+    Their variables are among those that a compiled step is handed, and nowhere
+    else. A method that `wants_teacher` gets what they say with the networks'
+    outputs. To the loss of any other one comes, for each network,
+
+        teacher_weight T^2 mean over branches and teachers of KL(teacher || z)
+
+    where z are a branch's class logits. Every teacher sees what the network,
+    or the branch, sees.
+    """
+
+    # A tuple, whose objects Keras does not take for layers.
+    _teachers = ()
+
+    @property
+    def variables(self):
+        found = super().variables
+        known = {id(variable) for variable in found}
+        taught = [v for t in self._teachers for v in t.variables]
+        return [*found, *(v for v in taught if id(v) not in known)]
+
+    def begin_teaching(self, teachers, weight, temperature):
+        """Takes the arguments of the constructor; checks them."""
+        NOT_NEGATIVE.check("teacher_weight", weight)
+        POSITIVE.check("teacher_temperature", temperature)
+        self.teacher_weight = weight
+        self.teacher_temperature = temperature
+        self.teach_with(teachers)
+
+    def teach_with(self, teachers):
+        """Takes teachers instead of those before; files hold none.
+
+        Args:
+            teachers: List of `Teacher`s or Keras models, may be empty.
+
+        Raises:
+            UserError: If one does not know the cohort's classes.
+        """
+        found = tuple(as_teacher(teacher) for teacher in teachers)
+        for teacher in found:
+            teacher.check(
+                self.method.num_classes,
+                getattr(self.networks[0], "class_names", None),
+            )
+        self._teachers = found
+        if self.built:
+            self.name_terms()
+            self.train_function = self.test_function = None
+
+    @property
+    def taught_beside(self):
+        """Whether teachers teach what the method does not know of."""
+        return bool(self._teachers) and not self.method.wants_teacher
+
+    @property
+    def teacher_terms(self):
+        """Names of the terms that teachers add to those of the method."""
+        names = self.named_networks if self.taught_beside else ()
+        return [f"{name}/teacher" for name in names]
+
+    def check_taught(self):
+        """Raises `UserError` if the method wants a teacher and has none."""
+        if self.method.wants_teacher and not self._teachers:
+            raise UserError(
+                f"{type(self.method).__name__} learns from a trained teacher, "
+                "received none: give --teacher, in Python teachers=[...] or "
+                "distiller.teach_with([...])."
+            )
+
+    def said_by_teachers(self, views):
+        """Returns what all teachers say of each view, `{TEACHERS: ...}`.
+
+        Args:
+            views: Dict from name to images; `{}` is returned without teachers.
+        """
+        if not self._teachers:
+            return {}
+        known = {}
+        for images in views.values():
+            if id(images) not in known:
+                said = [teacher.logits(images) for teacher in self._teachers]
+                known[id(images)] = ops.stack(said, axis=-1)
+        return {TEACHERS: {n: known[id(seen)] for n, seen in views.items()}}
+
+    def with_teachers(self, terms, outputs, said, sample_weight):
+        """Returns the terms of a loss and what teachers add to it.
+
+        Args:
+            terms: What the method computed.
+            outputs: Of the networks.
+            said: What teachers say, of `said_by_teachers`.
+            sample_weight: `(B,)` or None.
+        """
+        total, t = terms["loss"], self.teacher_temperature
+        for name, term in zip(self.named_networks, self.teacher_terms):
+            z = member_logits(outputs[name], self.method.num_classes)
+            target = ops.cast(of_network(said, name), z.dtype)
+            kl = kl_divergence(target, z[..., None], t)
+            terms = {**terms, term: t**2 * batch_mean(kl, sample_weight)}
+            total = total + self.teacher_weight * terms[term]
+        return {**terms, "loss": total}
