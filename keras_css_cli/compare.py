@@ -41,13 +41,15 @@ from keras_css_runtime.environment import share_of_machine
 from keras_css_runtime.errors import FailedCellsError
 from keras_css_runtime.errors import UserError
 from keras_css_settings import GROUPS
+from keras_css_settings import Method
 from keras_css_settings.networks import NETWORKS
+from keras_css_settings.setting import fields_of
 from keras_css_settings.setting import registered
 
 SHARED_FLAGS = (recipe_flags, *GROUPS, extension_flags)
 FLAGS = flags.FLAGS
 # All but those of a cell.
-SETTINGS = define(*GROUPS, but=["method", "method_options", "seed"])
+SETTINGS = define(*GROUPS, but=[*fields_of(Method), "seed"])
 
 flags.DEFINE_list(
     "methods",

@@ -8,6 +8,7 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.settings import Choice
 from keras_css_runtime.settings import Flag
 from keras_css_runtime.settings import Number
+from keras_css_settings.setting import Texts
 from keras_css_settings.setting import fields_of
 from keras_css_settings.setting import help_of
 
@@ -71,6 +72,8 @@ def _define(name, field, module):
         make = flags.DEFINE_bool
     elif isinstance(rule, Number):
         make = flags.DEFINE_integer if rule.whole else flags.DEFINE_float
+    elif isinstance(rule, Texts):
+        make = flags.DEFINE_multi_string
     elif hasattr(rule, "form"):
         parser = SettingParser(name, rule)
         make = functools.partial(flags.DEFINE, parser)

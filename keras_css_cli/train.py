@@ -16,6 +16,7 @@ Settings that are not given come from the data set and the method. Examples:
   python scripts/train.py --run_dir runs/digits-css-tensorflow-1 --resume
 """
 
+import dataclasses
 import pathlib
 
 from absl import flags
@@ -77,6 +78,8 @@ def run():
 
     if stored:
         config = RunConfig.from_json(stored["config"])
+        if FLAGS["teacher"].present:
+            config = dataclasses.replace(config, teacher=FLAGS.teacher)
     else:
         config = RunConfig(**_settings())
     if FLAGS.estimate:
@@ -141,6 +144,9 @@ def _refuse_changes(then):
             "--method_option must be that of the run to resume: leave it out."
         )
     for name in then:
+        # A teacher may have been moved; its checksum tells.
+        if name == "teacher":
+            continue
         if name not in FLAGS or not FLAGS[name].present:
             continue
         value = FLAGS[name].value

@@ -2,9 +2,12 @@
 
 import dataclasses
 
+from keras_css_runtime.settings import NOT_NEGATIVE
+from keras_css_runtime.settings import POSITIVE
 from keras_css_settings.setting import Name
 from keras_css_settings.setting import Options
 from keras_css_settings.setting import Settings
+from keras_css_settings.setting import Texts
 from keras_css_settings.setting import setting
 
 
@@ -17,4 +20,17 @@ class Method(Settings):
     )
     method_options: dict = setting(
         {}, Options(), "Arguments of the method, see --method_option."
+    )
+    teacher: tuple = setting(
+        (),
+        Texts(),
+        "A finished classifier that teaches, too, and never trains: the folder "
+        "of a run (its best student), FOLDER@STUDENT such as "
+        "runs/1@ensemble, or a file .keras; may be given several times.",
+    )
+    teacher_weight: float = setting(
+        1.0, NOT_NEGATIVE, "Of what teachers teach, beside the method."
+    )
+    teacher_temperature: float = setting(
+        4.0, POSITIVE, "Temperature of what teachers teach, likewise."
     )

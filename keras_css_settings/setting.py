@@ -91,6 +91,19 @@ class Text(Rule):
         return "be a text"
 
 
+class Texts(Rule):
+    """Several texts, none by default; the flag may be given several times."""
+
+    def takes(self, value):
+        return isinstance(value, (tuple, list)) and fits(list(value), [str])
+
+    def words(self, value):
+        return "be a list of texts"
+
+    def plain(self, value):
+        return tuple(value)
+
+
 class Place(Text):
     """A file or a folder, as a text or a `pathlib.Path`."""
 

@@ -8,6 +8,7 @@ from keras_css.methods.dml import DML
 from keras_css.methods.ffl import FFL
 from keras_css.methods.hssakd import HSSAKD
 from keras_css.methods.independent import Independent
+from keras_css.methods.kd import KD
 from keras_css.methods.kdcl import KDCL
 from keras_css.methods.method import Method
 from keras_css.methods.okddip import OKDDip
@@ -31,6 +32,7 @@ METHODS = Registry(
         "ffl": FFL,
         "hssakd": HSSAKD,
         "cs_kd": CSKD,
+        "kd": KD,
     },
 )
 
@@ -66,6 +68,7 @@ __all__ = [
     "DML",
     "FFL",
     "HSSAKD",
+    "KD",
     "KDCL",
     "METHODS",
     "ONE",

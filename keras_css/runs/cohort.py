@@ -24,7 +24,7 @@ from keras_css.untrusted.keras_files import load_keras
 PUBLISHED = "imagenet"
 
 
-def build_distiller(config, dataset, published=False):
+def build_distiller(config, dataset, published=False, teachers=()):
     """Returns the cohort that a complete configuration describes.
 
     Args:
@@ -32,6 +32,7 @@ def build_distiller(config, dataset, published=False):
         dataset: The `Dataset`.
         published: Whether to fetch the published weights it asks for; without,
             the networks are the same but begin with other weights.
+        teachers: List of `Teacher`.
     """
     method = methods.METHODS.get(config.method)(**config.method_options)
     networks = []
@@ -58,6 +59,9 @@ def build_distiller(config, dataset, published=False):
         mixing=build_mixing(config),
         label_smoothing=config.label_smoothing,
         average_weights=config.average_weights,
+        teachers=teachers,
+        teacher_weight=config.teacher_weight,
+        teacher_temperature=config.teacher_temperature,
     )
 
 

@@ -12,6 +12,7 @@ from keras_css.data.load import load
 from keras_css.runs.cohort import build_batches
 from keras_css.runs.cohort import build_distiller
 from keras_css.runs.optimizer import build_optimizer
+from keras_css.runs.teachers import find_teachers
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
 
@@ -88,8 +89,9 @@ def estimate(config, say=print, steps_per_call=None):
     """
     dataset = load(config, say)
     config = config.complete(dataset)
+    teachers = find_teachers(config.teacher, dataset.class_names)
     set_seed(config.seed)
-    distiller = build_distiller(config, dataset)
+    distiller = build_distiller(config, dataset, teachers=teachers)
     batches = build_batches(config, dataset, distiller)
     calls = decide_steps_per_call(steps_per_call, distiller, batches)
     # The weights go nowhere, however many steps it takes.

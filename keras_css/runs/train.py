@@ -31,6 +31,8 @@ from keras_css.runs.optimizer import build_optimizer
 from keras_css.runs.rollback import rate_factor
 from keras_css.runs.rollback import remember_rollback
 from keras_css.runs.signals import StopSignals
+from keras_css.runs.teachers import check_same_teachers
+from keras_css.runs.teachers import find_teachers
 from keras_css.training.replicas import refuse_processes
 from keras_css.training.seed import set_seed
 from keras_css.training.statistics import ReEstimatedStatistics
@@ -120,9 +122,11 @@ def _train(
     dataset = load(config, say)
     config = config.complete(dataset)
     say(f"{config.dataset} from {dataset.describe()}")
+    # Before seeds are set: networks begin as they would without.
+    teachers = find_teachers(config.teacher, dataset.class_names)
     set_seed(config.seed)
     begun = resume and bool(read_state(folder, lambda line: None))
-    distiller = build_distiller(config, dataset, published=not begun)
+    distiller = build_distiller(config, dataset, not begun, teachers)
     batches = build_batches(config, dataset, distiller)
     optimizer = build_optimizer(config, len(batches), rate_factor(folder))
     distiller.compile(
@@ -148,12 +152,14 @@ def _train(
 
     entries = []
     if resume:
-        check_same_data(folder.read_json(folder.config), dataset)
+        stored = folder.read_json(folder.config)
+        check_same_data(stored, dataset)
+        check_same_teachers(stored, teachers)
         folder.make_rooms()
         folder.remove_unfinished()
         entries = restore(folder, distiller, say)
     else:
-        folder.begin(describe_run(config, dataset))
+        folder.begin(describe_run(config, dataset, teachers))
         stack.enter_context(locked(folder.path, "training"))
     last = entries[-1] if entries else {"epoch": 0, "step": 0, "seconds": 0}
     done = last["epoch"]
@@ -255,7 +261,7 @@ def check_same_data(stored, dataset):
             )
 
 
-def describe_run(config, dataset):
+def describe_run(config, dataset, teachers=()):
     """Returns the contents of `config.json`."""
     versions = {"keras_css": __version__, "python": platform.python_version()}
     versions.update(installed_versions(PACKAGES))
@@ -263,6 +269,7 @@ def describe_run(config, dataset):
         "config": config.to_json(),
         "backend": keras.backend.backend(),
         "data": describe_data(dataset),
+        "teachers": [teacher.about for teacher in teachers],
         "data_notes": {
             key: value
             for key, value in dataset.about.items()

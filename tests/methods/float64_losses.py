@@ -22,6 +22,7 @@ from keras_css.methods import CSS
 from keras_css.methods import DML
 from keras_css.methods import FFL
 from keras_css.methods import HSSAKD
+from keras_css.methods import KD
 from keras_css.methods import KDCL
 from keras_css.methods import METHODS
 from keras_css.methods import ONE
@@ -70,7 +71,8 @@ class Case:
         }
 
     def meet(self):
-        count = len({n.split("/")[0] for n in self.shapes if "network" in n})
+        names = {n.split("/")[0] for n in self.shapes}
+        count = len([name for name in names if "network" in name])
         options = dict(self.method.network_defaults)
         branches = self.shapes["network_a/logits"][1]
         networks = [
@@ -146,6 +148,12 @@ CASES = {
     "dml": lambda: Case(DML(3.0, **RAMP), two(logits=(C, 1)), formulas.dml),
     "cs_kd": lambda: Case(
         CSKD(3.0, **RAMP, weight=0.7), one(logits=(C, 1)), formulas.cs_kd
+    ),
+    "kd": lambda: Case(
+        KD(3.0, **RAMP, ce_weight=0.3, kd_weight=0.7),
+        {**one(logits=(C, 1)), "teachers/network_a": (C, 2)},
+        formulas.from_teachers,
+        detached=("teachers/network_a",),
     ),
     "cl_ilr": lambda: Case(CLILR(**RAMP), one(logits=(C, 3)), formulas.cl_ilr),
     "one": lambda: Case(

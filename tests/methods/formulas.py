@@ -70,6 +70,12 @@ def cs_kd(x, fixed, y, w, t):
     return ce(z, y) + 0.7 * w * kd(q[partner], z, t)
 
 
+def from_teachers(x, fixed, y, w, t):
+    z, said = x["network_a/logits"][..., 0], fixed["teachers/network_a"]
+    taught = np.mean([kd(q, z, t) for q in branches(said)])
+    return 0.3 * ce(z, y) + 0.7 * w * taught
+
+
 def cl_ilr(x, fixed, y, w, t):
     z, q = branches(x["network_a/logits"]), branches(fixed["network_a/logits"])
     total = 0.0

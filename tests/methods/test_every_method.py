@@ -23,6 +23,16 @@ GENERAL = "kdcl general"
 NAMES = [*METHODS.names(), MAIN, VIEWS, LINEAR, GENERAL]
 
 
+def teachers(name):
+    """Returns arguments of a cohort whose method wants a teacher."""
+    if not getattr(METHODS.get(name.split()[0]), "wants_teacher", False):
+        return {}
+    network = tiny.network(num_branches=1, transformation="none")
+    own = OnlineDistiller([network], "independent")
+    own.build((None, 8, 8, 1))
+    return {"teachers": [own.student("network_a/branch_0")]}
+
+
 def cohort(name, **options):
     """Returns a compiled cohort of tiny networks, as the method has it."""
     if name in (MAIN, VIEWS):
@@ -40,6 +50,7 @@ def cohort(name, **options):
         ],
         method,
         augmentation=Augmentation([PadAndCrop(1)]),
+        **teachers(name),
     )
     distiller.compile()
     return distiller
@@ -74,6 +85,7 @@ def test_trains_saves_goes_on_and_ships(name, tmp_path):
     assert {f"{student}/accuracy" for student in students} <= set(history)
 
     again = keras.saving.load_model(path)
+    again.teach_with(distiller._teachers)
     # One-hot rows are those classes, whatever a method does with labels.
     again.fit(x, np.eye(4, dtype="float32")[y], initial_epoch=1, **options)
     for student, logits in again.predict(x, verbose=0).items():
