@@ -135,12 +135,16 @@ def test_evaluate_ends_with_an_error_if_it_finds_other_numbers(trained, call):
     assert f"ensemble has {right:.4f} on test instead of {right - 0.4:.4f}" in (
         line
     )
-    assert "of 359 images rounding may change 2" in line
+    assert "of 359 images rounding may change 0" in line
     found = json.loads(out)
     assert found["test"]["ensemble"] == right
-    found["stored"]["test"]["ensemble"] = right - 2 / 359
+    # One answer that another backend may give, and the run's own may not.
+    found["stored"]["test"]["ensemble"] = right - 1 / 359
+    with pytest.raises(ProofError, match="instead of"):
+        check_same_figures(found)
+    found["stored"]["backend"] = "another"
     check_same_figures(found)
-    found["stored"]["test"]["ensemble"] = right - 3 / 359
+    found["stored"]["test"]["ensemble"] = right - 2 / 359
     with pytest.raises(ProofError, match="instead of"):
         check_same_figures(found)
 
