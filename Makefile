@@ -1,4 +1,4 @@
-# Two commands do everything on a machine that has Python 3.11.4+ and make:
+# Two commands do everything on a machine that has Python 3.11.4 to 3.13 and make:
 #   make demo                      set-up, then CSS and its baseline on digits
 #   make test                      set-up, then the tests on installed backends
 # For those who change something:
@@ -54,8 +54,9 @@ clean:
 	rm -rf $(VENV)
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and \
-		"Python 3.11.4 or newer is needed; name one with make PYTHON=...")'
+	$(PYTHON) -c 'import sys; sys.exit( \
+		not (3, 11, 4) <= sys.version_info[:3] < (3, 14) and \
+		"Python 3.11.4 to 3.13 is needed; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp for each set of extras; a second call installs nothing.
