@@ -24,7 +24,7 @@ Parameters are counted before BatchNorm is folded into the convolutions.
 "Other" students cannot be cut out, or may not ship."""
 
 
-def to_markdown(facts, summary, rows, missing, advice=()):
+def to_markdown(facts, summary, rows, missing, advice=""):
     """Returns the text of `table.md`.
 
     Args:
@@ -32,7 +32,7 @@ def to_markdown(facts, summary, rows, missing, advice=()):
         summary: List of `Row`, as of `summary_rows`.
         rows: List of `Row`, as of `student_rows`.
         missing: List of `Cell` without a result.
-        advice: List of lines, as of `advise`.
+        advice: As of `advice_text`.
     """
     blocks = ["# Methods side by side", "\n".join(_fact_lines(facts, missing))]
     for dataset in facts["datasets"]:
@@ -41,8 +41,7 @@ def to_markdown(facts, summary, rows, missing, advice=()):
         images = facts["datasets"][dataset]["test_images"]
         blocks += [precision_of_test(own, images)] if own else []
     if advice:
-        lines = "\n".join(f"- {_plain(line)}" for line in advice)
-        blocks += ["## What to do", lines]
+        blocks += ["## What to do", advice]
     blocks += [NOTE, "## Every student", DETAIL_NOTE]
     for dataset in facts["datasets"]:
         for kind in KINDS:

@@ -14,6 +14,7 @@ from keras_css.methods.okddip import OKDDip
 from keras_css.methods.okddip import OKDDipNetworks
 from keras_css.methods.one import ONE
 from keras_css.methods.pcl import PCL
+from keras_css.methods.switokd import SwitOKD
 from keras_css.registry import Registry
 
 METHODS = Registry(
@@ -31,6 +32,7 @@ METHODS = Registry(
         "ffl": FFL,
         "hssakd": HSSAKD,
         "cs_kd": CSKD,
+        "switokd": SwitOKD,
     },
 )
 
@@ -74,6 +76,7 @@ __all__ = [
     "Method",
     "OKDDip",
     "OKDDipNetworks",
+    "SwitOKD",
     "get",
     "name_of",
 ]

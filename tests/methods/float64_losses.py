@@ -29,6 +29,7 @@ from keras_css.methods import PCL
 from keras_css.methods import Independent
 from keras_css.methods import OKDDip
 from keras_css.methods import OKDDipNetworks
+from keras_css.methods import SwitOKD
 from keras_css.methods import name_of
 from keras_css.methods.css import VARIANTS
 from keras_css.methods.kdcl import TARGETS
@@ -53,16 +54,18 @@ class Case:
         turns: How many rotations of each image outputs `of_turns` hold.
         begin: Optional function that sets the method's state once it has met
             its cohort.
+        seed: Of what the networks put out.
     """
 
     def __init__(
-        self, method, shapes, formula, detached=(), turns=1, begin=None
+        self, method, shapes, formula, detached=(), turns=1, begin=None, seed=1
     ):
         self.method, self.formula, self.begin = method, formula, begin
         self.shapes, self.detached, self.turns = shapes, detached, turns
+        self.seed = seed
 
-    def outputs(self, seed=1):
-        rng = np.random.default_rng(seed)
+    def outputs(self):
+        rng = np.random.default_rng(self.seed)
         return {
             name: rng.normal(
                 0, 2, (B * (self.turns if of_turns(name) else 1), *shape)
@@ -145,6 +148,17 @@ def kdcl_case(target):
 RAMP = {"ramp_up_epochs": 5, "ramp_down_epochs": 4, "run_epochs": 6}
 CASES = {
     "dml": lambda: Case(DML(3.0, **RAMP), two(logits=(C, 1)), formulas.dml),
+    "switokd": lambda: Case(
+        SwitOKD(3.0, **RAMP), two(logits=(C, 1)), formulas.switokd
+    ),
+    "switokd held back": lambda: Case(
+        SwitOKD(3.0, **RAMP),
+        {f"network_{letter}/logits": (C, 1) for letter in "abc"},
+        formulas.switokd,
+        # Nearer to the labels than the first; the third is not.
+        detached=("network_b/logits",),
+        seed=7,
+    ),
     "cs_kd": lambda: Case(
         CSKD(3.0, **RAMP, weight=0.7), one(logits=(C, 1)), formulas.cs_kd
     ),
