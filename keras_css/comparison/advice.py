@@ -8,7 +8,7 @@ from keras_css.comparison.cell import split_method
 from keras_css.comparison.differences import differences
 from keras_css.comparison.differences import in_points
 from keras_css.comparison.table import KINDS
-from keras_css.comparison.table import OPTIONAL
+from keras_css.comparison.table import TRAIN
 from keras_css.errors import one_line
 from keras_css.evaluation.students import standard_error
 
@@ -78,7 +78,7 @@ def _diagnosis(rows, facts):
         ]
     lines = []
     reached = branch.measures["validation_last"].mean
-    train = branch.measures.get(OPTIONAL)
+    train = branch.measures.get(TRAIN)
     if train is not None and train.mean < FITS:
         lines.append(
             f"plain training gets {_percent(train.mean)} of its own training "

@@ -22,6 +22,7 @@ from keras_css.comparison.markdown import summary_table
 from keras_css.comparison.markdown import to_markdown
 from keras_css.comparison.processes import measured
 from keras_css.comparison.processes import run_cells
+from keras_css.comparison.same_settings import check_same_settings
 from keras_css.comparison.table import MEASURES
 from keras_css.comparison.table import student_rows
 from keras_css.comparison.table import summary_rows
@@ -85,6 +86,10 @@ def compare(
             for cell in cells if keep == "small" else ():
                 if cell.finished:
                     cell.keep_small()
+            check_same_settings(
+                {cell: cell.read_config() for cell in shown if cell.finished},
+                *(backend, recipe, budget),
+            )
             return write_tables(out_dir, shown, set(cells), jobs, typed)
 
         def typed(cell):

@@ -151,6 +151,8 @@ def test_the_tables_hold_what_the_runs_measured(second):
         assert mean in text
         assert mean in said
     assert "seeds: 0, 1" in text
+    for column in ("on train", "ECE", "diversity", "disagree"):
+        assert f" {column} " in text
     assert "missing" not in text, "what failed earlier is not named any more"
     assert Image.open(out / "figure.png").size[0] > 300
     assert not list(out.rglob(".part-*"))
