@@ -126,9 +126,15 @@ class MultiBranchNetwork(keras.Model):
             self.num_branches, input_shape if self.on_images else feature_shape
         )
         for tail in self.tails:
-            self._built_for(tail, feature_shape)
+            width = self._built_for(tail, feature_shape)[-1]
+        if width != self.backbone.feature_dim:
+            raise UserError(
+                f"{type(self.backbone).__name__}.feature_dim must be the width "
+                f"of its last stage's map, {width}, received "
+                f"{self.backbone.feature_dim}: set feature_dim = {width}."
+            )
         for head in self.heads:
-            head.build((input_shape[0], self.backbone.feature_dim))
+            head.build((input_shape[0], width))
         self.built = True
 
     def _built_for(self, part, shape):

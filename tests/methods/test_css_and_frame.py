@@ -243,6 +243,8 @@ class Mixer(Method):
         self.average.assign(keras.ops.mean(keras.ops.abs(kernel)))
 
 
+# Its norm is moved, and takes no part in the loss.
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_a_method_with_layers_and_state_of_its_own(tmp_path):
     distiller = tiny.cohort(Mixer(), count=1, joint_labels=False)
     x, y = tiny.images()
