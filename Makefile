@@ -1,8 +1,10 @@
-# Two commands do everything on a machine that has Python 3.11.4+ and make:
+# Two commands do everything on a machine that has Python 3.11.4 to 3.13 and make:
 #   make demo                      set-up, then CSS and its baseline on digits
 #   make test                      set-up, then the tests on installed backends
 # For those who change something:
 #   make lint types                ruff; pyright on the packages
+#   make check                     these and a choice of the tests: minutes
+#   make coverage                  what that choice of the tests runs through
 #   make wheels                    both distributions built, installed and tried
 # Options:
 #   make test FAST=1               a choice of them in a few minutes
@@ -29,7 +31,7 @@ install = $(VENV)/bin/python -m pip install --quiet \
 	--constraint constraints.txt --editable \
 	".$(if $(1),[$(subst $(space),$(comma),$(strip $(1)))])"
 
-.PHONY: demo test lint types wheels clean
+.PHONY: demo test lint types check coverage wheels clean
 demo: $(call stamp,$(demo_extras))
 	$(VENV)/bin/python scripts/demo.py \
 		--backend $(or $(BACKEND),tensorflow)
@@ -45,6 +47,16 @@ lint: $(call stamp,dev)
 types: $(call stamp,checks)
 	$(VENV)/bin/pyright --level warning --pythonpath $(VENV)/bin/python
 
+check: lint types
+	$(MAKE) test FAST=1
+
+# Of this process alone: what commands do in their own is not seen.
+fast = $(VENV)/bin/python -c 'import sys; sys.path.insert(0, "tests"); \
+	import run_backends as r; print(*(r.TESTS / name for name in r.FAST))'
+coverage: $(call stamp,dev) $(call stamp,checks)
+	$(VENV)/bin/coverage run -m pytest -q -m "not several" $$($(fast))
+	$(VENV)/bin/coverage report --skip-empty --sort=cover
+
 # Predicts with a student of `make demo` where one lies.
 wheels: $(call stamp,checks)
 	scripts/try_wheels.sh $(VENV)/bin/python \
@@ -54,8 +66,9 @@ clean:
 	rm -rf $(VENV)
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and \
-		"Python 3.11.4 or newer is needed; name one with make PYTHON=...")'
+	$(PYTHON) -c 'import sys; sys.exit( \
+		not (3, 11, 4) <= sys.version_info[:3] < (3, 14) and \
+		"Python 3.11.4 to 3.13 is needed; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp for each set of extras; a second call installs nothing.

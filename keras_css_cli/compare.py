@@ -26,6 +26,7 @@ run folders under cells/. Examples:
 
 import os
 import pathlib
+import shlex
 import sys
 
 from absl import flags
@@ -36,6 +37,7 @@ from keras_css_cli import recipe_flags
 from keras_css_cli.command import say
 from keras_css_cli.command import use_backend
 from keras_css_cli.extension_flags import run_extensions
+from keras_css_cli.setting_flags import arguments
 from keras_css_cli.setting_flags import define
 from keras_css_runtime.environment import share_of_machine
 from keras_css_runtime.errors import FailedCellsError
@@ -115,7 +117,6 @@ def run():
     import keras
 
     from keras_css.comparison import compare
-    from keras_css.comparison.compare import comparison_text
 
     if FLAGS.study:
         study = _study()
@@ -123,19 +124,20 @@ def run():
         budget = budget if FLAGS["budget"].present else study["budget"]
         keep = keep if FLAGS["keep"].present else "small"
     recipe = recipe_flags.settings(SETTINGS)
-    del recipe["dataset"]
-    backend = keras.backend.backend()
-    summary, failed = compare(
+    dataset = recipe.pop("dataset")
+    if FLAGS.recipe and not grid["datasets"]:
+        grid["datasets"] = [dataset]
+    text, failed = compare(
         FLAGS.out_dir,
         recipe,
         grid,
-        lambda cell, *args, **kwargs: _training(cell, backend, *args, **kwargs),
+        Training(recipe, keras.backend.backend()),
         FLAGS.jobs,
         environment,
         say,
         *(budget, keep),
     )
-    print(f"\ntest accuracy (%)\n\n{comparison_text(summary)}\n")
+    print(f"\n{text}\n")
     print(f"tables and figure: {pathlib.Path(FLAGS.out_dir) / 'table.md'}")
     if failed:
         raise FailedCellsError(
@@ -201,50 +203,61 @@ def _environment():
     }
 
 
-def _training(cell, backend, epochs=None, estimate=False):
-    """Returns the command that trains a cell, or goes on with it.
+class Training:
+    """The commands that train cells.
 
     Args:
-        cell: A `Cell`.
+        recipe: Dict of the settings that all cells have.
         backend: Of Keras.
-        epochs: Instead of those of the flags, or None.
-        estimate: Whether it only measures steps.
     """
-    from keras_css.comparison.cell import cohort_of
-    from keras_css.comparison.cell import split_dataset
-    from keras_css.comparison.cell import split_method
 
-    command = [sys.executable, "-P", "-m", "keras_css_cli", "train"]
-    command += extension_flags.extension_arguments()
-    if estimate:
-        command.append("--estimate")
-    else:
-        command += [f"--run_dir={cell.folder}", "--resume"]
-    if cell.begun and not estimate:
-        return command
-    method, options, own = split_method(cell.method)
-    dataset, data_dir = split_dataset(cell.dataset)
-    named = [FLAGS[name].value for name in NETWORKS]
-    networks = cohort_of(cell, named)
-    keys = {setting.partition("=")[0] for setting in own}
-    # Of a flag that is given twice the last one holds, but these are two.
-    length = {"epochs", "steps"}
-    length = length if epochs or keys & length else set()
-    given = [
-        FLAGS[name].serialize()
-        for name in SETTINGS
-        if name not in {"dataset", *networks, *length} and FLAGS[name].present
-    ]
-    given += [f"--{key}={name}" for key, name in networks.items()]
-    given += [f"--{setting}" for setting in own]
-    given += [f"--epochs={epochs}"] if epochs else []
-    return [
-        *command,
-        *given,
-        f"--backend={backend}",
-        f"--dataset={dataset}",
-        f"--method={method}",
-        f"--seed={cell.seed}",
-        *(f"--method_option={option}" for option in options),
-        *([f"--data_dir={data_dir}"] if data_dir else []),
-    ]
+    def __init__(self, recipe, backend):
+        self.recipe, self.backend = recipe, backend
+
+    def __call__(self, cell, epochs=None, estimate=False):
+        """Returns the words that train a cell, or go on with it.
+
+        Args:
+            cell: A `Cell`.
+            epochs: Instead of those of the recipe, or None.
+            estimate: Whether steps are only measured.
+        """
+        words = [sys.executable, "-P", "-m", "keras_css_cli", "train"]
+        words += extension_flags.extension_arguments()
+        if estimate:
+            words.append("--estimate")
+        else:
+            words += [f"--run_dir={cell.folder}", "--resume"]
+        if cell.begun and not estimate:
+            return words
+        return [*words, *self._flags(cell, epochs), f"--seed={cell.seed}"]
+
+    def typed(self, cell, epochs=None):
+        """Returns what a user types to train like a cell."""
+        words = [*extension_flags.extension_arguments()]
+        words += self._flags(cell, epochs)
+        return shlex.join(["keras-css", "train", *words])
+
+    def _flags(self, cell, epochs):
+        from keras_css.comparison.cell import cohort_of
+        from keras_css.comparison.cell import split_dataset
+        from keras_css.comparison.cell import split_method
+        from keras_css.comparison.cell import with_settings
+        from keras_css.runs.config import parse_settings
+
+        method, options, own = split_method(cell.method)
+        dataset, data_dir = split_dataset(cell.dataset)
+        settings = {
+            **with_settings(self.recipe, parse_settings(own)),
+            **cohort_of(cell, [self.recipe[name] for name in NETWORKS]),
+        }
+        if data_dir:
+            settings["data_dir"] = data_dir
+        if epochs:
+            settings |= {"epochs": epochs, "steps": None}
+        return [
+            *(f"--dataset={dataset}", f"--method={method}"),
+            *(f"--method_option={option}" for option in options),
+            *arguments(settings),
+            f"--backend={self.backend}",
+        ]

@@ -3,8 +3,9 @@
 Prints validation and test accuracy of each student, its expected calibration
 error (ECE) on test, and the diversity and agreement of the branches there.
 Works on any backend, whichever trained the run. If accuracies are not those of
-result.json, by more images than rounding may change (1 and one in 200), it
-ends with exit code 1. Example:
+result.json it ends with exit code 1; rounding may change the answer to one
+image in 10,000, on another backend than the run's to one and one in 1,000.
+Example:
 
   python scripts/evaluate.py --run_dir runs/digits-css-tensorflow-1
 """

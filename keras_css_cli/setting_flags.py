@@ -8,6 +8,7 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.settings import Choice
 from keras_css_runtime.settings import Flag
 from keras_css_runtime.settings import Number
+from keras_css_settings import GROUPS
 from keras_css_settings.setting import Texts
 from keras_css_settings.setting import fields_of
 from keras_css_settings.setting import help_of
@@ -79,6 +80,26 @@ def _define(name, field, module):
         make = functools.partial(flags.DEFINE, parser)
         more["serializer"] = parser
     make(name, field.default, help, **more)
+
+
+def arguments(settings):
+    """Returns the words that give a command settings other than its own.
+
+    Args:
+        settings: Dict from a setting's name, which has a flag here, to its
+            value; one of None is not said.
+    """
+    fields, words = fields_of(*GROUPS), []
+    for name, value in settings.items():
+        rule = fields[name].metadata["rule"]
+        if value is None or value == FLAGS[name].default:
+            continue
+        if isinstance(rule, Flag):
+            words.append(f"--{'' if value else 'no'}{name}")
+        else:
+            text = rule.text(value) if hasattr(rule, "form") else value
+            words.append(f"--{name}={text}")
+    return words
 
 
 def values(names):

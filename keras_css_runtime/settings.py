@@ -4,6 +4,9 @@ import dataclasses
 import inspect
 import math
 import numbers
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 from keras_css_runtime.errors import UserError
 
@@ -16,15 +19,15 @@ class Rule:
 
     optional = False
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         """Says whether a value is one that the setting may have."""
         raise NotImplementedError
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         """Returns what a value that is not taken must be."""
         raise NotImplementedError
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> None:
         """Raises `UserError` unless the value is taken.
 
         Args:
@@ -38,15 +41,15 @@ class Rule:
                 f"{name} must {self.words(value)}, received {value!r}."
             )
 
-    def plain(self, value):
+    def plain(self, value: Any) -> Any:
         """Returns a value that is taken as Python has it, not NumPy."""
         return value
 
-    def parse(self, text):
+    def parse(self, text: str) -> Any:
         """Returns the value of a text; the text if it stands for none."""
         return text
 
-    def span(self):
+    def span(self) -> str:
         """Returns what the values are, for a table."""
         return self.words("").removeprefix("be ")
 
@@ -71,7 +74,7 @@ class Number(Rule):
     below: bool = False
     optional: bool = False
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         if not self._is_number(value):
             return False
         if self.above and value == self.low:
@@ -80,7 +83,7 @@ class Number(Rule):
             return False
         return self.low <= value <= self.high
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         kind = "a whole number" if self.whole else "a number"
         if not self._is_number(value):
             return f"be {kind}"
@@ -95,23 +98,23 @@ class Number(Rule):
             return f"be at least {self.low}"
         return f"be {kind} from {self.low} to {self.high}"
 
-    def plain(self, value):
+    def plain(self, value: Any) -> Any:
         return int(value) if self.whole else float(value)
 
-    def parse(self, text):
+    def parse(self, text: str) -> Any:
         try:
             return int(text) if self.whole else float(text)
         except ValueError:
             return text
 
-    def span(self):
+    def span(self) -> str:
         first = f"{'above' if self.above else 'from'} {self.low:g}"
         last = f" {'below' if self.below else 'to'} {self.high:g}"
         endless = self.high in (MOST, math.inf)
         kind = "whole number" if self.whole else "number"
         return f"{kind} {first}{'' if endless else last}"
 
-    def _is_number(self, value):
+    def _is_number(self, value: Any) -> bool:
         kind = numbers.Integral if self.whole else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind):
             return False
@@ -132,10 +135,10 @@ class Choice(Rule):
 
     known: tuple
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         return isinstance(value, str) and value in self.known
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         return f"be {' or '.join(self.known)}"
 
 
@@ -149,17 +152,17 @@ class Flag(Rule):
 
     optional: bool = False
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         # NumPy's has this name, too; help need not wait for NumPy.
         return type(value).__name__ in ("bool", "bool_")
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         return "be true or false"
 
-    def plain(self, value):
+    def plain(self, value: Any) -> Any:
         return bool(value)
 
-    def parse(self, text):
+    def parse(self, text: str) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
 
 
@@ -179,7 +182,7 @@ class Sides(Rule):
 
     form = "a number of pixels such as 64, or height x width such as 224x160"
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         side = Number(1, self.most, whole=True)
         return (
             isinstance(value, (tuple, list))
@@ -187,24 +190,24 @@ class Sides(Rule):
             and all(map(side.takes, value))
         )
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         named = ("height and width", "height, width and channels")
         return (
             f"be {named[self.count - 2]}, whole numbers between 1 and "
             f"{self.most}"
         )
 
-    def plain(self, value):
+    def plain(self, value: Any) -> Any:
         return tuple(map(int, value))
 
-    def parse(self, text):
+    def parse(self, text: str) -> Any:
         try:
             sides = [int(side) for side in text.lower().split("x")]
         except ValueError:
             return text
         return tuple(sides * 2 if len(sides) == 1 else sides)
 
-    def text(self, value):
+    def text(self, value: Any) -> str:
         return "x".join(map(str, value))
 
 
@@ -216,7 +219,12 @@ POSITIVE = Number(0, above=True)
 FRACTION = Number(0, 1, below=True)
 
 
-def check_settings(rules, values, sign="", of=""):
+def check_settings(
+    rules: Mapping[str, Rule],
+    values: Mapping[str, Any],
+    sign: str = "",
+    of: str = "",
+) -> None:
     """Raises `UserError` for the first setting that breaks its rule.
 
     Args:
@@ -231,7 +239,9 @@ def check_settings(rules, values, sign="", of=""):
             rule.check(f"{sign}{name}{of}", values[name])
 
 
-def check_arguments(cls, args, kwargs):
+def check_arguments(
+    cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
     """Checks what a class is called with, before it makes anything.
 
     Args:

@@ -15,11 +15,11 @@ of running of `keras_css.runs.train`. Where there is no default, the data set or
 the method has one."""
 
 
-def table():
+def table() -> str:
     """Returns all settings as a page of Markdown."""
     lines = [HEAD]
     for group in (*GROUPS, Running):
-        lines.append(f"\n## {group.__doc__.rstrip('.')}\n")
+        lines.append(f"\n## {str(group.__doc__).rstrip('.')}\n")
         lines.append("| setting | default | values | what |\n|---|---|---|---|")
         for name, field in fields_of(group).items():
             default = field.default

@@ -1,6 +1,7 @@
 """Which images, and how they are read."""
 
 import dataclasses
+from typing import Any
 
 from keras_css_runtime.settings import ANY_COUNT
 from keras_css_runtime.settings import MOST
@@ -19,7 +20,7 @@ LARGEST = 1024
 class Part(Number):
     """Part of the training images, which leaves some and takes some."""
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         return (
             "lie between 0 and 1 (the best student is chosen on the one part "
             "and measured on the other)"

@@ -1,6 +1,7 @@
 """What trains: the networks of a cohort, what they begin with."""
 
 import dataclasses
+from typing import Any
 
 from keras_css_runtime.errors import UserError
 from keras_css_runtime.settings import COUNT
@@ -18,7 +19,7 @@ MOST_BRANCHES = 64
 BACKBONE = Name("backbones")
 
 
-def _weights(letter):
+def _weights(letter: str) -> Any:
     return setting(
         None,
         Text(),
@@ -88,7 +89,7 @@ class Networks(Settings):
         "as network_a: a larger network_b then only teaches.",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.branches is not None and self.branches > MOST_BRANCHES:
             raise UserError(

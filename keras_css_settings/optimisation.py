@@ -73,7 +73,7 @@ class Optimisation(Settings):
         "NAME/averaged.",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.epochs is not None and self.steps is not None:
             raise UserError(

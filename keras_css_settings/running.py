@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from keras_css_runtime.settings import COUNT
 from keras_css_runtime.settings import Choice
@@ -13,7 +14,7 @@ from keras_css_settings.setting import setting
 class Endless(Number):
     """A number that may be infinite."""
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         return value == math.inf or super().takes(value)
 
 

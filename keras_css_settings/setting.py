@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 from keras_css_runtime.settings import MOST
 from keras_css_runtime.settings import Number
@@ -11,7 +12,7 @@ from keras_css_runtime.settings import Rule
 from keras_css_runtime.shapes import fits
 
 
-def setting(default, rule, help):
+def setting(default: Any, rule: Rule, help: str) -> Any:
     """Returns a field of a `Settings`.
 
     Args:
@@ -36,7 +37,7 @@ class Settings:
     # What stands before the name of a setting in messages.
     sign = "--"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, rule = getattr(self, field.name), field.metadata["rule"]
             if value is None and field.default is None:
@@ -45,7 +46,7 @@ class Settings:
             object.__setattr__(self, field.name, rule.plain(value))
 
 
-def fields_of(*groups):
+def fields_of(*groups: type) -> dict[str, dataclasses.Field]:
     """Returns a dict from the name of each setting of groups to its field."""
     return {
         field.name: field
@@ -54,7 +55,7 @@ def fields_of(*groups):
     }
 
 
-def help_of(field):
+def help_of(field: dataclasses.Field) -> str:
     """Returns what a setting is, as `--help` and the table of settings say."""
     text = field.metadata["help"]
     if "{names}" not in text:
@@ -63,7 +64,7 @@ def help_of(field):
     return text.format(names=", ".join(names))
 
 
-def registered(place):
+def registered(place: str) -> list[str]:
     """Returns the names in a registry, which is read and not imported.
 
     Help has no seconds to wait for Keras.
@@ -77,17 +78,17 @@ def registered(place):
         if isinstance(node, ast.Call) and len(node.args) == 2:
             table = node.args[1]
             if isinstance(table, ast.Dict):
-                return [ast.literal_eval(key) for key in table.keys]
+                return [ast.literal_eval(key) for key in table.keys if key]
     raise LookupError(f"{place} has no registry")
 
 
 class Text(Rule):
     """Any text."""
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         return fits(value, str)
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         return "be a text"
 
 
@@ -107,13 +108,13 @@ class Texts(Rule):
 class Place(Text):
     """A file or a folder, as a text or a `pathlib.Path`."""
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         return isinstance(value, os.PathLike) or fits(value, str)
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         return "be a path"
 
-    def plain(self, value):
+    def plain(self, value: Any) -> Any:
         return os.fspath(value)
 
 
@@ -131,10 +132,10 @@ class Name(Text):
 class Options(Rule):
     """Arguments of something by name, which only that can check."""
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         return fits(value, dict)
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         return "be a table of options"
 
 
@@ -143,21 +144,21 @@ class Epochs(Rule):
 
     form = "whole numbers with commas between them"
 
-    def takes(self, value):
+    def takes(self, value: Any) -> bool:
         epoch = Number(1, MOST, whole=True)
         return isinstance(value, (tuple, list)) and all(map(epoch.takes, value))
 
-    def words(self, value):
+    def words(self, value: Any) -> str:
         return "be a list of whole numbers from 1"
 
-    def plain(self, value):
+    def plain(self, value: Any) -> Any:
         return tuple(map(int, value))
 
-    def parse(self, text):
+    def parse(self, text: str) -> Any:
         try:
             return tuple(sorted(map(int, text.split(","))))
         except ValueError:
             return text
 
-    def text(self, value):
+    def text(self, value: Any) -> str:
         return ",".join(map(str, value))

@@ -30,20 +30,6 @@ def differentiated(function):
     return make(function)
 
 
-def compiled(function):
-    """Returns the function as one program where each operation were one."""
-    if keras.backend.backend() != "jax":
-        return function
-    import jax
-
-    @jax.jit
-    def stateless(*given):
-        with keras.StatelessScope():
-            return function(*given)
-
-    return stateless
-
-
 def _torch(function):
     def run(leaves, *given):
         tensors = {

@@ -58,7 +58,7 @@ def saved_and_loaded(model, place):
 def assert_same_outputs(found, expected, tolerance=1e-5):
     """Compares two structures of tensors, relative to their largest values.
 
-    What they hold must differ from image to image, and by more than this
+    What they hold must differ from image to image, by twice what this
     comparison lets pass.
     """
     keras.tree.assert_same_structure(found, expected)
@@ -67,5 +67,5 @@ def assert_same_outputs(found, expected, tolerance=1e-5):
         a, b = (keras.ops.convert_to_numpy(x) for x in (a, b))
         assert np.isfinite(b).all()
         largest = max(1.0, np.abs(b).max())
-        assert np.ptp(b, axis=0).max() > tolerance * largest
+        assert np.ptp(b, axis=0).max() > 2 * tolerance * largest
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * largest)

@@ -1,11 +1,11 @@
-"""Runs the tests on every installed backend, as many at a time as cores.
+"""Runs the tests on every installed backend, on all cores.
 
     python tests/run_backends.py [--fast] [--after BACKEND] [BACKEND ...]
 
 Named backends must run: one that is not installed is an error. Without names
 every installed backend runs and the others are named. Tests marked `once` do
-not depend on the backend: they run by themselves, with the first one. Tests
-marked `several` need a second backend beside the running one.
+not depend on the backend: they run on the first one. Tests marked `several`
+need a second backend beside the running one.
 
 `--after tensorflow` goes on where TensorFlow was tested while nothing else was
 installed: the named backends run, and on TensorFlow what is marked `several`.
@@ -16,30 +16,14 @@ import argparse
 import importlib.util
 import os
 import pathlib
-import re
 import subprocess
 import sys
-import tempfile
 import time
 
 BACKENDS = ("tensorflow", "jax", "torch")
-SLOWEST_FIRST = ("jax", "tensorflow", "torch")
-SECONDS_BETWEEN_SIGNS = 30
 TESTS = pathlib.Path(__file__).parent
-# Parts short enough to keep two cores busy to the end. Commands share trained
-# runs, and so a process.
-TRAINING = ("methods", "parity", "runs", "training")
-COMMANDS = "journeys"
-PARTS = {
-    "commands": (str(TESTS / COMMANDS),),
-    "all else": (
-        str(TESTS),
-        *(f"--ignore={TESTS / name}" for name in (*TRAINING, COMMANDS)),
-    ),
-    "training": tuple(str(TESTS / name) for name in TRAINING),
-}
 # On two idle cores, for so many backends.
-MINUTES = {1: 20, 2: 28, 3: 34}
+MINUTES = {1: 20, 2: 26, 3: 31}
 # Formulas, kernels, data, files and one training step, without the commands.
 FAST = (
     *("methods/float64_losses.py", "methods/test_limits.py"),
@@ -56,48 +40,6 @@ LEFT_OUT = (
 )
 
 
-class BackendRun:
-    """pytest on one backend, its output kept until it ends."""
-
-    def __init__(self, suite, log):
-        backend, marks, part, files = suite
-        self.name = f"{backend}, {marks}, {part}"
-        self.began = time.monotonic()
-        self.log = log
-        with open(log, "wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-m", marks, *files],
-                env={
-                    **os.environ,
-                    "KERAS_BACKEND": backend,
-                    "TF_CPP_MIN_LOG_LEVEL": "2",
-                    # A suite a core: PyTorch's threads would wait for cores
-                    # that the other one has, up to eight times as long.
-                    "OMP_NUM_THREADS": "1",
-                    # Most of the time would go into making JAX's programs
-                    # fast that run for a few steps. What compares numbers
-                    # turns it off: the fixture `optimized`.
-                    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-                },
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def text(self):
-        return self.log.read_text("utf-8", "replace")
-
-    def sign_of_life(self):
-        done = re.findall(r"\[ *(\d+%)\]", self.text())
-        return f"{self.name}: {done[-1] if done else 'starting'}"
-
-    def summary(self):
-        """Returns the line that says how it went; pytest exits 0 if all did."""
-        code = self.process.returncode
-        outcome = "passed" if code == 0 else f"FAILED (pytest exit {code})"
-        seconds = time.monotonic() - self.began
-        return f"{self.name}: {outcome} in {seconds:.0f} s"
-
-
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("required", nargs="*", metavar="BACKEND")
@@ -110,16 +52,16 @@ def main(arguments):
         return 2
     installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
     lacking = [b for b in BACKENDS if b not in installed]
+    files = [str(TESTS)]
     if given.fast:
-        suites = fast_suites(
-            [b for b in installed if b in given.required] or installed
-        )
+        first = [b for b in installed if b in given.required] or installed
+        suites = [(first[0], "not several")]
+        files = [str(TESTS / name) for name in FAST]
         print(f"A choice of the tests; left out: {LEFT_OUT}.", flush=True)
     else:
         suites = suites_of(installed, given.required, given.after)
         print(how_long(suites), flush=True)
-    with tempfile.TemporaryDirectory() as logs:
-        report, failed = run_all(suites, pathlib.Path(logs))
+    report, failed = run_all(suites, files)
     for backend in lacking:
         required = backend in given.required
         if required or not given.fast:
@@ -133,73 +75,68 @@ def main(arguments):
 
 def how_long(suites):
     """Returns the line that says what begins, and how long it takes."""
-    whole = {backend for backend, marks, *_ in suites if marks != "several"}
-    named = [b for b in BACKENDS if b in whole]
-    minutes = MINUTES[max(1, len(named))]
+    whole = [backend for backend, marks in suites if marks != "several"]
     return (
-        f"All tests on {' and '.join(named)}: about {minutes} minutes on two "
-        "idle cores. A choice of cheap ones: make test FAST=1"
+        f"All tests on {' and '.join(whole)}: about "
+        f"{MINUTES[max(1, len(whole))]} minutes on two idle cores. A choice "
+        "of cheap ones: make test FAST=1"
     )
 
 
-def fast_suites(backends):
-    """Returns the two suites of the fast lane, which run side by side."""
-    files = [str(TESTS / name) for name in FAST]
-    return [
-        (backend, marks, "fast", files)
-        for backend in backends[:1]
-        for marks in ("not once", "once and not several")
-    ]
-
-
 def suites_of(installed, required, after):
-    """Returns list of `(backend, marks, part, files)`, long ones first.
+    """Returns list of `(backend, marks)`, one run of pytest each.
 
     Args:
         installed: Backends that are there, in the order of `BACKENDS`.
         required: Those that were named.
         after: The backend that was tested by itself before, or None.
     """
-    named = [b for b in SLOWEST_FIRST if b in installed]
     if after:
-        named = [b for b in named if b in required and b != after]
-        suites = [(b, "not once", *p) for b in named for p in PARTS.items()]
-        joint = (after, "several", "all", (str(TESTS),))
-        return [*suites[:3], joint, *suites[3:]]
-    first = installed[0]
-    alone = ["not several"] if len(installed) < 2 else []
+        named = [b for b in installed if b in required and b != after]
+        return [*((b, "not once") for b in named), (after, "several")]
     # Without marks pytest leaves nothing out.
-    suites = [(first, " and ".join(alone), "commands", PARTS["commands"])]
-    for backend, kind in ((first, "once"), *((b, "not once") for b in named)):
-        marks = " and ".join([kind, *alone])
-        for part, files in PARTS.items():
-            if (backend, part) != (first, "commands"):
-                suites.append((backend, marks, part, files))
-    return suites
+    marks = "" if len(installed) > 1 else "not several"
+    return [(installed[0], marks), *((b, "not once") for b in installed[1:])]
 
 
-def run_all(suites, logs):
+def run_all(suites, files):
     """Returns a line on each suite, and whether one failed."""
-    waiting, running, report, failed = [*suites], [], [], False
-    told = time.monotonic()
-    while waiting or running:
-        while waiting and len(running) < max(1, os.cpu_count() or 1):
-            suite = waiting.pop(0)
-            log = logs / " ".join(suite[:3])
-            running.append(BackendRun(suite, log))
-        time.sleep(0.5)
-        for run in [r for r in running if r.process.poll() is not None]:
-            running.remove(run)
-            print(f"\n== {run.name}\n{run.text()}", flush=True)
-            report.append(run.summary())
-            failed = failed or run.process.returncode != 0
-        if running and time.monotonic() - told > SECONDS_BETWEEN_SIGNS:
-            told = time.monotonic()
-            print(
-                f"tests: {', '.join(r.sign_of_life() for r in running)}",
-                flush=True,
-            )
+    report, failed = [], False
+    for backend, marks in suites:
+        name = f"{backend}, {marks or 'all'}"
+        print(f"\n== {name}", flush=True)
+        began = time.monotonic()
+        code = run(backend, marks, files)
+        # pytest exits with 0 if all did.
+        outcome = "passed" if code == 0 else f"FAILED (pytest exit {code})"
+        seconds = time.monotonic() - began
+        report.append(f"{name}: {outcome} in {seconds:.0f} s")
+        failed = failed or code != 0
     return report, failed
+
+
+def run(backend, marks, files):
+    """Returns the exit code of pytest on a backend."""
+    # A process a core, each with files of its own until none is left; in
+    # this order no long one comes last.
+    share = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        # PyTorch's threads would wait for cores that the other process has,
+        # up to eight times as long.
+        "OMP_NUM_THREADS": "1",
+        # Most of the time would go into making JAX's programs fast that run
+        # for a few steps. What compares numbers turns it off: the fixture
+        # `optimized`.
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *share, "-m", marks, *files],
+        env=environment,
+        check=False,
+    ).returncode
 
 
 def absence(backend, was_required):

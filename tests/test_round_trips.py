@@ -21,6 +21,7 @@ from keras_css.backbones import WideResNet
 from keras_css.backbones import split_model
 from keras_css.backbones.imagenet_resnet import ImageNetResNet
 from keras_css.methods import CSS
+from keras_css.methods import DML
 from keras_css.methods import METHODS
 from keras_css.networks.weights import load_weights_by_name
 from keras_css.supervision import Transformation
@@ -84,6 +85,10 @@ def adapted():
     ),
 )
 def test_networks_of_every_family(backbone, side, branches, main, tmp_path):
+    network_round_trip(backbone, side, branches, main, tmp_path)
+
+
+def network_round_trip(backbone, side, branches, main, tmp_path):
     if backbone == "model":
         small_model().save(tmp_path / "mine.keras")
         backbone = f"model:{tmp_path / 'mine.keras'}@cut"
@@ -101,14 +106,37 @@ def test_networks_of_every_family(backbone, side, branches, main, tmp_path):
     assert_same_outputs(loaded(x), network(x))
 
 
-MAIN = "css with a main branch"
+@pytest.mark.once
+@pytest.mark.parametrize("branches", [1, 2, 3, 4])
+def test_every_number_of_branches(branches, tmp_path):
+    """What the other test leaves, of families that are quick to make."""
+    families = [
+        (CifarResNet("basic", (1, 1, 1)), 8),
+        (ImageNetResNet("basic", (1, 1, 1, 1)), 32),
+        (VGG((1, 1, 1, 1, 1)), 32),
+        (WideResNet(10, 1), 8),
+        (DenseNet(7, 4), 8),
+        ("model", 8),
+        ("model", 8),
+    ]
+    for i, (backbone, side) in enumerate(families):
+        main = (branches + i) % 2 == 0
+        place = tmp_path / str(i)
+        place.mkdir()
+        network_round_trip(backbone, side, branches, main, place)
+
+
+SPECIAL = {
+    "css with a main branch": (CSS(variant="main_branch"), {}),
+    "dml with averaged weights": (DML(), {"average_weights": 0.9}),
+}
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", [*METHODS.names(), MAIN])
+@pytest.mark.parametrize("name", [*METHODS.names(), *SPECIAL])
 def test_cohorts_of_every_method(name, tmp_path):
     """Gates, attentions, fused classifiers and averaged copies included."""
-    method = CSS(variant="main_branch") if name == MAIN else METHODS.get(name)()
+    method, more = SPECIAL.get(name) or (METHODS.get(name)(), {})
     # These look between the stages of a backbone; a cut model has none.
     staged = name in ("ffl", "hssakd")
     networks = [
@@ -122,7 +150,7 @@ def test_cohorts_of_every_method(name, tmp_path):
         )
         for _ in range(method.cohort_size)
     ]
-    distiller = OnlineDistiller(networks, method)
+    distiller = OnlineDistiller(networks, method, **more)
     distiller.build((None, 8, 8, 3))
     loaded = saved_and_loaded(distiller, tmp_path)
     x = images()

@@ -48,6 +48,16 @@ def cohort(method="css", count=2, num_classes=4, optimizer=None, **options):
     return distiller
 
 
+def teachers(method):
+    """Returns the teachers that a method needs: one of 4 classes, or none."""
+    if not method.wants_teacher:
+        return []
+    one = network(num_branches=1, transformation="none", joint_labels=False)
+    trained = keras_css.OnlineDistiller([one], "independent")
+    trained.build((None, 8, 8, 1))
+    return [trained.student("network_a/branch_0")]
+
+
 def images(count=12, num_classes=4, size=8, seed=0):
     """Returns images whose class can be seen, and their labels."""
     rng = np.random.default_rng(seed)

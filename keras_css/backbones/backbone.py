@@ -21,9 +21,11 @@ class Backbone:
         normalisation: `(scale, offset)`, lists of one number a channel: what
             its weights expect of pixels from 0 to 255, `x * scale + offset`.
             None where the data set's own statistics serve.
+        feature_dim: D, the width of the last stage's map.
     """
 
     normalisation = None
+    feature_dim = None
 
     def __init__(self, split):
         count = len(self.stages())

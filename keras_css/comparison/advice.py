@@ -1,5 +1,6 @@
 """What a comparison advises: does distillation pay on these data, and which?"""
 
+import dataclasses
 import math
 import statistics
 
@@ -7,7 +8,8 @@ from keras_css.comparison.cell import split_method
 from keras_css.comparison.differences import differences
 from keras_css.comparison.differences import in_points
 from keras_css.comparison.table import KINDS
-from keras_css.comparison.table import OPTIONAL
+from keras_css.comparison.table import TRAIN
+from keras_css.errors import one_line
 from keras_css.evaluation.students import standard_error
 
 PLAIN = "independent"
@@ -18,8 +20,23 @@ GAP = 0.03
 BRANCH, ENSEMBLE = KINDS[0], KINDS[2]
 
 
-def advise(summary, datasets):
-    """Returns lines that say what to do, for each data set.
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """What to do on one data set.
+
+    Attributes:
+        dataset: As the user wrote it.
+        lines: List of texts.
+        command: What then to type, None where nothing can be advised.
+    """
+
+    dataset: str
+    lines: list
+    command: str | None
+
+
+def advise(summary, datasets, typed):
+    """Returns a list of `Advice`, one for each data set.
 
     Methods are chosen on validation, by the branch that costs what a plain
     network costs; what test says of the choice stands beside it.
@@ -27,18 +44,32 @@ def advise(summary, datasets):
     Args:
         summary: List of `Row`, as of `table.summary_rows`.
         datasets: Dict from data set to its facts, as of `gather_facts`.
+        typed: Function from a data set and a method to the command that
+            trains with it.
     """
-    lines = []
+    found = []
     for dataset in dict.fromkeys(row.dataset for row in summary):
         own = [row for row in summary if row.dataset == dataset]
-        said = _diagnosis(own, datasets[dataset]) + _choice(own)
-        lines += [f"{dataset}: {line}" for line in said]
-    return lines
+        lines, method = _choice(own)
+        lines = _diagnosis(own, datasets[dataset]) + lines
+        command = typed(dataset, method) if method else None
+        found.append(Advice(dataset, lines, command))
+    return found
+
+
+def advice_text(advice):
+    """Returns advice as Markdown; the commands stand on lines of their own."""
+    blocks = []
+    for own in advice:
+        lines = [one_line(f"- {own.dataset}: {line}") for line in own.lines]
+        blocks += ["\n".join(lines)] if lines else []
+        blocks += [f"      {one_line(own.command)}"] if own.command else []
+    return "\n\n".join(blocks)
 
 
 def _diagnosis(rows, facts):
     """Returns what plain training says of the data."""
-    plain = {r.kind: r for r in rows if split_method(r.method)[0] == PLAIN}
+    plain = {r.kind: r for r in reversed(rows) if _is_plain(r.method)}
     branch = plain.get(BRANCH)
     if branch is None:
         return [
@@ -47,7 +78,7 @@ def _diagnosis(rows, facts):
         ]
     lines = []
     reached = branch.measures["validation_last"].mean
-    train = branch.measures.get(OPTIONAL)
+    train = branch.measures.get(TRAIN)
     if train is not None and train.mean < FITS:
         lines.append(
             f"plain training gets {_percent(train.mean)} of its own training "
@@ -80,48 +111,36 @@ def _diagnosis(rows, facts):
 
 
 def _choice(rows):
-    """Returns which method to take, as validation has it."""
+    """Returns lines on the methods, and which one validation has one take."""
+    plain_first = sorted(rows, key=lambda row: not _is_plain(row.method))
     on = {
         part: {
             d.method: d
-            for d in differences(rows, part)
-            if d.kind == BRANCH and split_method(d.first)[0] == PLAIN
+            for d in differences(plain_first, part)
+            if d.kind == BRANCH and _is_plain(d.first)
         }
         for part in ("validation", "test")
     }
     if not on["validation"]:
-        return []
+        return [], None
     best = max(on["validation"].values(), key=lambda d: d.mean)
     found, test = in_points(best), in_points(on["test"][best.method])
     figures = f"{found} points on validation, {test} on test"
     if best.verdict == "better":
-        return [
-            f"{best.method} pays: {figures}. Train with "
-            f"{as_flags(best.method)}."
-        ]
+        return [f"{best.method} pays: {figures}. Train with"], best.method
     if best.mean <= 0:
-        return [
-            f"no method is better than plain training; the nearest is "
-            f"{best.method}: {figures}. Train with {as_flags(best.first)}."
-        ]
+        said = (
+            "no method is better than plain training; the nearest is "
+            f"{best.method}: {figures}. Train with"
+        )
+        return [said], best.first
     more = seeds_needed(best)
     tell = f" (about {more} seeds would tell)" if more else ""
-    return [
+    said = (
         f"{best.method} is not shown to be better than plain training{tell}: "
-        f"{figures}. Until then train with {as_flags(best.first)}."
-    ]
-
-
-def as_flags(method):
-    """Returns the flags of `train` for a method of a comparison."""
-    name, options, settings = split_method(method)
-    return " ".join(
-        [
-            f"--method {name}",
-            *(f"--method_option {option}" for option in options),
-            *(f"--{setting}" for setting in settings),
-        ]
+        f"{figures}. Until then train with"
     )
+    return [said], best.first
 
 
 def seeds_needed(difference):
@@ -134,6 +153,10 @@ def seeds_needed(difference):
         return None
     spread = statistics.stdev(values)
     return max(3, math.ceil((2 * spread / difference.mean) ** 2) + 1)
+
+
+def _is_plain(method):
+    return split_method(method)[0] == PLAIN
 
 
 def _percent(share):

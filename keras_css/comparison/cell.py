@@ -180,6 +180,11 @@ def cohort_of(cell, named):
     return {**dict(zip(NETWORKS, chosen)), **own}
 
 
+def settings_of(cell):
+    """Returns the settings of `RunConfig` that a cell's method names."""
+    return parse_settings(split_method(cell.method)[2])
+
+
 def _method_of(cell):
     """Returns a cell's method by name, options, settings, and a new one."""
     name, assignments, settings = split_method(cell.method)

@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 
+from keras_css.comparison.advice import advice_text
 from keras_css.comparison.advice import advise
 from keras_css.comparison.budget import check_no_own_length
 from keras_css.comparison.budget import epochs_for_equal_compute
@@ -21,6 +22,7 @@ from keras_css.comparison.markdown import summary_table
 from keras_css.comparison.markdown import to_markdown
 from keras_css.comparison.processes import measured
 from keras_css.comparison.processes import run_cells
+from keras_css.comparison.same_settings import check_same_settings
 from keras_css.comparison.table import MEASURES
 from keras_css.comparison.table import student_rows
 from keras_css.comparison.table import summary_rows
@@ -51,7 +53,8 @@ def compare(
             stands for what earlier calls named, see `complete_grid`.
         command: Function from a `Cell` and its epochs (None for those of the
             recipe) to the list of words that trains it; with `estimate=True`
-            to the one that measures its steps.
+            to the one that measures its steps. Its `typed` is a function from
+            the same to what a user types for another such training.
         jobs: How many trainings run at a time.
         environment: Dict of the trainings' environment variables.
         say: Function that takes a line for the user.
@@ -60,7 +63,8 @@ def compare(
         keep: Of a finished cell: `"all"`, or `"small"`: what tables need.
 
     Returns:
-        `(summary, failed)`: a list of `Row`, and the cells that failed.
+        `(text, failed)`: the summary and what to do, for a terminal, and the
+        list of the cells that failed.
 
     Raises:
         UserError: If a setting does not fit, or the folder holds another
@@ -82,7 +86,16 @@ def compare(
             for cell in cells if keep == "small" else ():
                 if cell.finished:
                     cell.keep_small()
-            return write_tables(out_dir, shown, set(cells), jobs)
+            check_same_settings(
+                {cell: cell.read_config() for cell in shown if cell.finished},
+                *(backend, recipe, budget),
+            )
+            return write_tables(out_dir, shown, set(cells), jobs, typed)
+
+        def typed(cell):
+            config = cell.read_config()["config"]
+            own = config["epochs"] if budget == "compute" else None
+            return command.typed(cell, own)
 
         write()
         unfinished = [cell for cell in cells if not cell.finished]
@@ -102,11 +115,11 @@ def compare(
             lambda cell: command(cell, epochs.get(cell)),
             *(jobs, environment, lock, say, write),
         )
-        summary = write()
-    return summary, failed
+        text = write()
+    return text, failed
 
 
-def write_tables(out_dir, cells, named, jobs):
+def write_tables(out_dir, cells, named, jobs, typed):
     """Writes `table.md`, `table.csv`, `results.json` and `figure.png`.
 
     Args:
@@ -114,9 +127,11 @@ def write_tables(out_dir, cells, named, jobs):
         cells: List of all `Cell`s that may have been trained there.
         named: Set of those that count as missing without a result.
         jobs: How many trainings ran at a time.
+        typed: Function from a finished cell to the command for another
+            training like it.
 
     Returns:
-        List of `Row`, the summary.
+        The summary and what to do, for a terminal.
 
     Raises:
         UserError: If two methods did not see the same images.
@@ -129,6 +144,10 @@ def write_tables(out_dir, cells, named, jobs):
         jobs,
     )
     summary, rows = summary_rows(results), student_rows(results)
+    like = {(cell.dataset, cell.method): cell for cell in results}
+    advice = advice_text(
+        advise(summary, facts["datasets"], lambda *names: typed(like[names]))
+    )
     document = {
         **facts,
         "missing": [cell.title for cell in missing],
@@ -141,24 +160,22 @@ def write_tables(out_dir, cells, named, jobs):
         "rows": [row.to_json() for row in rows],
     }
     contents = {
-        "table.md": to_markdown(
-            facts, summary, rows, missing, advise(summary, facts["datasets"])
-        ).encode(),
+        "table.md": to_markdown(facts, summary, rows, missing, advice).encode(),
         "table.csv": _to_csv(rows).encode(),
         "results.json": json_text(document).encode(),
     }
     if summary:
         contents["figure.png"] = draw_comparison(summary)
     write_together({out_dir / name: text for name, text in contents.items()})
-    return summary
+    return _for_terminal(summary, advice)
 
 
-def comparison_text(summary):
-    """Returns the summary of every data set, for a terminal."""
-    blocks = []
+def _for_terminal(summary, advice):
+    blocks = ["test accuracy (%)"]
     for dataset in dict.fromkeys(row.dataset for row in summary):
         own = [row for row in summary if row.dataset == dataset]
         blocks.append(f"{dataset}\n{summary_table(own)}")
+    blocks += ["what to do", advice] if advice else []
     return "\n\n".join(blocks)
 
 

@@ -3,8 +3,11 @@
 from keras_css.comparison.differences import differences
 from keras_css.comparison.differences import in_points
 from keras_css.comparison.table import ACCURACIES
+from keras_css.comparison.table import CALIBRATION
+from keras_css.comparison.table import DISAGREEMENT
+from keras_css.comparison.table import DIVERSITY
 from keras_css.comparison.table import KINDS
-from keras_css.comparison.table import OPTIONAL
+from keras_css.comparison.table import TRAIN
 from keras_css.errors import one_line
 from keras_css.evaluation.students import standard_error
 
@@ -17,14 +20,17 @@ is chosen on test. A branch costs what the plain backbone costs. "on train" is
 the branch's accuracy on training images without augmentation: where it is far
 from 100, training longer or a larger network comes first. "to NAME" is the
 branch's difference to that method in points, paired by seed, with its 95 %
-interval (Student's t). Seconds are those of the whole run: training of all
+interval (Student's t). ECE is the branch's calibration error. Diversity is how
+far apart the branches of a cohort are on test images: the L2 distance of their
+class probabilities, a mean over all pairs; "disagree", in percent, how often
+two of them differ. Seconds are those of the whole run: training of all
 networks, validation and test."""
 DETAIL_NOTE = """\
 Parameters are counted before BatchNorm is folded into the convolutions.
 "Other" students cannot be cut out, or may not ship."""
 
 
-def to_markdown(facts, summary, rows, missing, advice=()):
+def to_markdown(facts, summary, rows, missing, advice=""):
     """Returns the text of `table.md`.
 
     Args:
@@ -32,7 +38,7 @@ def to_markdown(facts, summary, rows, missing, advice=()):
         summary: List of `Row`, as of `summary_rows`.
         rows: List of `Row`, as of `student_rows`.
         missing: List of `Cell` without a result.
-        advice: List of lines, as of `advise`.
+        advice: As of `advice_text`.
     """
     blocks = ["# Methods side by side", "\n".join(_fact_lines(facts, missing))]
     for dataset in facts["datasets"]:
@@ -41,8 +47,7 @@ def to_markdown(facts, summary, rows, missing, advice=()):
         images = facts["datasets"][dataset]["test_images"]
         blocks += [precision_of_test(own, images)] if own else []
     if advice:
-        lines = "\n".join(f"- {_plain(line)}" for line in advice)
-        blocks += ["## What to do", lines]
+        blocks += ["## What to do", advice]
     blocks += [NOTE, "## Every student", DETAIL_NOTE]
     for dataset in facts["datasets"]:
         for kind in KINDS:
@@ -66,6 +71,8 @@ def summary_table(summary):
     head += [title for kind in kinds for title in (kind, f"{kind}, sel.")]
     if to_first:
         head.insert(3, f"to {first}")
+    there = {TRAIN}.union(*(row.measures for row in summary))
+    besides = [column for column in BESIDES if column[1] in there]
     lines = []
     for method in dict.fromkeys(row.method for row in summary):
         own = {row.kind: row for row in summary if row.method == method}
@@ -81,10 +88,12 @@ def summary_table(summary):
         if to_first:
             known = to_first.get(method)
             line.insert(3, in_points(known) if known else UNKNOWN)
-        train = own.get(KINDS[0], any_row).measures.get(OPTIONAL)
-        line.append(_percent(train) if train else UNKNOWN)
+        measures = own.get(KINDS[0], any_row).measures
+        for _, name, shown in besides:
+            line.append(shown(measures[name]) if name in measures else UNKNOWN)
         lines.append([*line, _seconds(any_row)])
-    return _table([*head, "on train", "seconds"], lines)
+    titles = [title for title, _, _ in besides]
+    return _table([*head, *titles, "seconds"], lines)
 
 
 def precision_of_test(summary, images):
@@ -182,6 +191,20 @@ def _ends(dates):
 def _percent(series):
     spread = UNKNOWN if series.std is None else f"{100 * series.std:.1f}"
     return f"{100 * series.mean:.1f} ± {spread}"
+
+
+def _share(series):
+    spread = UNKNOWN if series.std is None else f"{series.std:.2f}"
+    return f"{series.mean:.2f} ± {spread}"
+
+
+# What stands beside the accuracies: title, measure, form.
+BESIDES = (
+    ("on train", TRAIN, _percent),
+    ("ECE", CALIBRATION, _share),
+    ("diversity", DIVERSITY, _share),
+    ("disagree", DISAGREEMENT, _percent),
+)
 
 
 def _seconds(row):

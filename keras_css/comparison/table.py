@@ -6,6 +6,7 @@ import statistics
 from keras_css.evaluation.students import KINDS as STUDENT_KINDS
 from keras_css.evaluation.students import most_accurate
 from keras_css.evaluation.students import student_kind
+from keras_css_runtime.shapes import fits
 
 KINDS = (*STUDENT_KINDS, "other")
 ACCURACIES = (
@@ -13,8 +14,16 @@ ACCURACIES = (
     *("validation_last", "validation_selected"),
 )
 MEASURES = (*ACCURACIES, "seconds")
-# Not in results of before: a row has it if all of its seeds do.
-OPTIONAL = "train_last"
+# Where a result may have them: those of before lack some, a single branch is
+# like no other. A row has what all of its seeds have; None is the student.
+TRAIN, CALIBRATION = "train_last", "calibration_last"
+DIVERSITY, DISAGREEMENT = "diversity", "disagreement"
+OPTIONAL = {
+    TRAIN: ("train", None),
+    CALIBRATION: ("calibration_error", None),
+    DIVERSITY: ("diversity", "fair_all"),
+    DISAGREEMENT: ("diversity", "disagreement"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +68,9 @@ class Row:
             it is unknown or differs from seed to seed.
         measures: Dict from each of `MEASURES` to a `Series`: accuracies are
             fractions, `last` epoch or the one `selected` on validation.
-            `train_last`, on training images as they are, may be missing.
+            Those of `OPTIONAL` may be missing: accuracy on training images
+            as they are, calibration error, and of the whole cohort how far
+            apart its branches are and how often they disagree.
     """
 
     dataset: str
@@ -171,7 +182,7 @@ def _row(dataset, method, student, kind, picks, of_seeds):
             weights of the last and of the selected epoch.
         of_seeds: Dict from seed to the contents of `result.json`.
     """
-    columns = {name: [] for name in (*MEASURES, OPTIONAL)}
+    columns = {name: [] for name in (*MEASURES, *OPTIONAL)}
     parameters = set()
     for seed, (last, selected) in picks.items():
         found = of_seeds[seed]
@@ -181,12 +192,16 @@ def _row(dataset, method, student, kind, picks, of_seeds):
                 found["selected_epoch"][part][selected]
             )
         columns["seconds"].append(found["seconds"]["total"])
-        if last in found.get("train", {}):
-            columns[OPTIONAL].append(found["train"][last])
+        for name, (part, key) in OPTIONAL.items():
+            measured = found.get(part)
+            own = isinstance(measured, dict) and measured.get(key or last)
+            if fits(own, float):
+                columns[name].append(own)
         counts = found.get("student_parameters", {})
         parameters |= {counts.get(last), counts.get(selected)}
-    if len(columns[OPTIONAL]) < len(picks):
-        del columns[OPTIONAL]
+    for name in OPTIONAL:
+        if len(columns[name]) < len(picks):
+            del columns[name]
     return Row(
         dataset,
         method,

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import weakref
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class SharedBatches:
     def __init__(self, slots, shape):
         size = slots * int(np.prod(shape))
         self._file = tempfile.TemporaryFile(dir=PLACE)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         self._file.truncate(size)
         self._slots = np.memmap(
             self._file, "uint8", "r+", shape=(slots, *shape)

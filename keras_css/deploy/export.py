@@ -3,9 +3,15 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import tempfile
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_css.class_names import check_class_names
@@ -34,18 +40,18 @@ LICENCE = (
 
 
 def export_onnx(
-    student,
-    path,
-    class_names=None,
-    images=None,
-    validation=None,
-    test=None,
-    trained=None,
-    about=None,
-    others=None,
-    say=print,
-    **options,
-):
+    student: keras.Model,
+    path: str | os.PathLike[str],
+    class_names: Sequence[str] | None = None,
+    images: np.ndarray | None = None,
+    validation: Split | None = None,
+    test: Split | None = None,
+    trained: Mapping[str, float] | None = None,
+    about: Mapping[str, Any] | None = None,
+    others: Mapping[str, Split] | None = None,
+    say: Callable[[str], object] = print,
+    **options: Any,
+) -> dict[str, Any]:
     """Writes a student as ONNX and `<name>.json` beside it, or neither.
 
     What the student puts out is found out: a softmax at its end is taken off
@@ -81,38 +87,38 @@ def export_onnx(
         ProofError: If the file does not do what the student does, or a reduced
             precision lost too much. Nothing was written, an earlier file stays.
     """
-    options = ExportOptions(**options)
+    form = ExportOptions(**options)
     path = pathlib.Path(path)
     check_target(path)
     check_student(student)
     if class_names is None and not getattr(student, "class_names", None):
         say("the classes have no names: the file numbers them from 0")
-    class_names = _class_names(student, class_names)
+    names = _class_names(student, class_names)
     splits = {"validation": validation, "test": test, **(others or {})}
     splits = {
-        name: _checked(split, name, student, len(class_names))
+        name: _checked(split, name, student, len(names))
         for name, split in splits.items()
         if split is not None
     }
     bare = without_softmax(student)
     with tempfile.TemporaryDirectory() as scratch:
-        candidate = Candidate(bare or student, options, pathlib.Path(scratch))
-        images, kind = _proof_images(candidate, images, splits)
+        candidate = Candidate(bare or student, form, pathlib.Path(scratch))
+        proving, kind = _proof_images(candidate, images, splits)
         say(f"converting to ONNX, opset {graph.OPSET} (half a minute)")
-        proto, report = _prove(candidate, images, splits, trained or {}, say)
+        proto, report = _prove(candidate, proving, splits, trained or {}, say)
     if bare is not None:
         report["model_output"] = "softmax"
-    _tell_output(report["model_output"], options.output, say)
-    report["proof"] = {"images": f"{len(images)} {kind}", **report["proof"]}
+    _tell_output(report["model_output"], form.output, say)
+    report["proof"] = {"images": f"{len(proving)} {kind}", **report["proof"]}
     report = {
         "student": "student",
         **getattr(student, "about", {}),
         **(about or {}),
-        "class_names": class_names,
+        "class_names": names,
         "image_shape": list(student.inputs[0].shape[1:]),
         "input": candidate.input_kind,
-        "output": options.output,
-        "precision": options.precision,
+        "output": form.output,
+        "precision": form.precision,
         "preprocessing": describe_preprocessing(student),
         "parameters": student.count_params(),
         "nodes": graph.count_nodes(proto),

@@ -15,6 +15,7 @@ from keras_css.methods.okddip import OKDDip
 from keras_css.methods.okddip import OKDDipNetworks
 from keras_css.methods.one import ONE
 from keras_css.methods.pcl import PCL
+from keras_css.methods.switokd import SwitOKD
 from keras_css.registry import Registry
 
 METHODS = Registry(
@@ -33,6 +34,7 @@ METHODS = Registry(
         "hssakd": HSSAKD,
         "cs_kd": CSKD,
         "kd": KD,
+        "switokd": SwitOKD,
     },
 )
 
@@ -77,6 +79,7 @@ __all__ = [
     "Method",
     "OKDDip",
     "OKDDipNetworks",
+    "SwitOKD",
     "get",
     "name_of",
 ]

@@ -3,6 +3,8 @@
 import keras
 
 from keras_css.errors import UserError
+from keras_css.methods.contract import check_signatures
+from keras_css.methods.contract import check_terms
 from keras_css.supervision import aggregate
 from keras_css.supervision import member_logits
 from keras_css_runtime.settings import check_arguments
@@ -70,7 +72,8 @@ class Method(keras.layers.Layer):
             networks: Dict from `"network_a"`, ... to the networks.
 
         Raises:
-            UserError: If the cohort does not suit the method.
+            UserError: If the cohort does not suit the method, or a function
+                of a subclass does not take what it is given.
         """
         title = type(self).__name__
         if self.num_classes is not None:
@@ -78,6 +81,7 @@ class Method(keras.layers.Layer):
                 f"A method serves one cohort, received a {title} that has one: "
                 "make a new one."
             )
+        check_signatures(self, Method)
         if len(networks) < self.minimum_networks:
             raise UserError(
                 f"{title} needs at least {self.minimum_networks} networks, "
@@ -216,9 +220,19 @@ class Method(keras.layers.Layer):
     def get_build_config(self):
         """Returns None: a method is built with the cohort that it meets."""
 
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except UserError as error:
+            # The line itself, without what Keras writes round it.
+            while isinstance(error.__context__, UserError):
+                error = error.__context__
+            raise error from None
+
     def call(self, outputs, labels, sample_weight=None):
         """Returns `{"losses": ..., "students": ...}`; builds own layers."""
         losses = self.compute_losses(outputs, labels, sample_weight)
+        check_terms(self, losses)
         students = self.students(outputs)
         # Kept here because a traced call may return its dicts sorted.
         self.term_names = list(losses)

@@ -1,11 +1,14 @@
 """One peer of a cohort: a trunk and n branches that see it differently."""
 
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_css import backbones
+from keras_css.backbones import Backbone
 from keras_css.class_names import check_class_names
 from keras_css.configs import REGISTER
 from keras_css.configs import check_readable
@@ -14,6 +17,7 @@ from keras_css.networks.head import LinearHead
 from keras_css.networks.preprocessing import check_preprocessing
 from keras_css.networks.preprocessing import preprocessed_shape
 from keras_css.precision import default_precision
+from keras_css.supervision import Transformation
 from keras_css.supervision import transformations
 from keras_css_runtime.settings import Flag
 
@@ -74,16 +78,16 @@ class MultiBranchNetwork(keras.Model):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
-        num_branches=3,
-        transformation="corner_erase",
-        joint_labels=True,
-        main_branch=False,
-        preprocessing=None,
-        class_names=None,
-        **kwargs,
-    ):
+        backbone: str | Backbone,
+        num_classes: int,
+        num_branches: int = 3,
+        transformation: str | Transformation = "corner_erase",
+        joint_labels: bool = True,
+        main_branch: bool = False,
+        preprocessing: keras.layers.Layer | None = None,
+        class_names: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         # Pixels are normalised before they are rounded.
         super().__init__(autocast=False, **kwargs)
         num_classes = _whole_number("num_classes", num_classes, least=2)
@@ -126,9 +130,15 @@ class MultiBranchNetwork(keras.Model):
             self.num_branches, input_shape if self.on_images else feature_shape
         )
         for tail in self.tails:
-            self._built_for(tail, feature_shape)
+            width = self._built_for(tail, feature_shape)[-1]
+        if width != self.backbone.feature_dim:
+            raise UserError(
+                f"{type(self.backbone).__name__}.feature_dim must be the width "
+                f"of its last stage's map, {width}, received "
+                f"{self.backbone.feature_dim}: set feature_dim = {width}."
+            )
         for head in self.heads:
-            head.build((input_shape[0], self.backbone.feature_dim))
+            head.build((input_shape[0], width))
         self.built = True
 
     def _built_for(self, part, shape):

@@ -1,12 +1,12 @@
 """The end of a run: what is measured, saved, drawn and told."""
 
 import importlib.util
-import time
 from statistics import median
 
 import keras
 
 from keras_css.copies import take_weights
+from keras_css.data.dataset import as_evaluated
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
@@ -17,6 +17,7 @@ from keras_css.evaluation.figures import draw_curves
 from keras_css.evaluation.report import write_report
 from keras_css.evaluation.students import noise
 from keras_css.runs.checkpoints import load_selected
+from keras_css.runs.cohort import float32_twin
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
 from keras_css.runs.rollback import read_rollbacks
@@ -24,53 +25,48 @@ from keras_css.students import student_sizes
 from keras_css.training.statistics import re_estimate_statistics
 
 
-def finish(
-    folder,
-    config,
-    distiller,
-    twin,
-    splits,
-    class_names,
-    rows,
-    selected_entry,
-    batches,
-    began,
-    say,
-):
-    """Measures the last and the selected epoch and writes what remains."""
+def finish(run, rows, selected_entry, seconds):
+    """Measures the last and the selected epoch and writes what remains.
+
+    Args:
+        run: The `Run`, trained.
+        rows: The rows of its `History`.
+        selected_entry: What the last checkpoint says of the epoch that
+            validation prefers, or None.
+        seconds: Function that returns how long the run has taken.
+
+    Returns:
+        The contents of `result.json`.
+    """
+    folder, config, distiller = run.folder, run.config, run.distiller
+    dataset = run.dataset
     networks = {**distiller.named_networks, **distiller.method.own_networks}
     candidates = shipping(distiller.student_parts(), config.ship)
     sizes = student_sizes(networks, candidates)
-    images = len(splits["validation"])
-    _settle(distiller, batches)
+    twin = float32_twin(config, dataset, distiller)
+    _settle(run)
     take_weights(twin, distiller)
     # As they are stored, without augmentation: does it fit what it learns?
-    train = evaluate_students(twin, splits.pop("train"))
-    validation = evaluate_students(twin, splits["validation"])
-    measured, agreement = measure_test(twin, splits["test"])
+    train = evaluate_students(
+        twin, as_evaluated(dataset.train, dataset.image_shape)
+    )
+    validation = evaluate_students(twin, dataset.validation)
+    measured, agreement = measure_test(twin, dataset.test)
     for name, network in twin.named_networks.items():
         write_atomically(folder.models / f"{name}.keras", network.save)
     write_atomically(
         folder.cohort,
         lambda part: twin.save(part, include_optimizer=False),
     )
-    selected_epoch = load_selected(folder, distiller, selected_entry)
-    if selected_epoch is None:
-        say("the epoch preferred by validation is lost: reporting the last one")
-        selected_epoch = config.epochs
-    _settle(distiller, batches)
-    take_weights(twin, distiller)
-    selected = {
-        part: evaluate_students(twin, split) for part, split in splits.items()
-    }
+    selected = _measure_selected(run, twin, selected_entry)
 
-    seconds = [row["seconds"] for row in rows]
+    epochs = [row["seconds"] for row in rows]
     # The first epoch holds the compilation.
-    usual = median(seconds[1:] or seconds)
+    usual = median(epochs[1:] or epochs)
     result = {
         "method": config.method,
         "dataset": config.dataset,
-        "class_names": list(class_names),
+        "class_names": list(dataset.class_names),
         "backend": keras.backend.backend(),
         "seed": config.seed,
         "epochs": config.epochs,
@@ -82,19 +78,20 @@ def finish(
         "train": train,
         "validation": validation,
         **measured,
-        **_choice({n: validation[n] for n in sizes}, sizes, images),
-        "selected_epoch": {"epoch": selected_epoch, **selected},
+        **_choice(
+            {name: validation[name] for name in sizes},
+            sizes,
+            len(dataset.validation),
+        ),
+        "selected_epoch": selected,
         "rollbacks": read_rollbacks(folder),
-        "seconds": {
-            "total": round(time.perf_counter() - began, 3),
-            "per_epoch": usual,
-        },
+        "seconds": {"total": round(seconds(), 3), "per_epoch": usual},
         "images_per_second": round(
-            batches.steps_per_epoch * batches.batch_size / usual, 1
+            run.batches.steps_per_epoch * run.batches.batch_size / usual, 1
         ),
     }
     write_json(folder.agreement, agreement)
-    pictures = _draw(folder, rows, agreement, say)
+    pictures = _draw(folder, rows, agreement, run.say)
     stored = folder.read_json(folder.config)
     write_atomically(
         folder.report,
@@ -102,6 +99,23 @@ def finish(
     )
     write_json(folder.result, result)
     return result
+
+
+def _measure_selected(run, twin, entry):
+    """Returns the epoch that validation prefers, and what it measures."""
+    epoch = load_selected(run.folder, run.distiller, entry)
+    if epoch is None:
+        run.say(
+            "the epoch preferred by validation is lost: reporting the last one"
+        )
+        epoch = run.config.epochs
+    _settle(run)
+    take_weights(twin, run.distiller)
+    return {
+        "epoch": epoch,
+        "validation": evaluate_students(twin, run.dataset.validation),
+        "test": evaluate_students(twin, run.dataset.test),
+    }
 
 
 def _choice(accuracies, sizes, images):
@@ -118,14 +132,15 @@ def _choice(accuracies, sizes, images):
     }
 
 
-def _settle(distiller, batches):
+def _settle(run):
     """Takes BatchNorm's statistics of the averaged weights, if there are."""
+    distiller = run.distiller
     if distiller.average_weights:
         # The same images, whether the run was resumed or not.
-        batches.shuffle(0)
+        run.batches.shuffle(0)
         with distiller.averaged():
             re_estimate_statistics(
-                distiller, batches, networks=distiller.networks
+                distiller, run.batches, networks=distiller.networks
             )
 
 

@@ -9,7 +9,6 @@ import keras
 
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
-from keras_css.data.dataset import as_evaluated
 from keras_css.data.load import load
 from keras_css.errors import NonFiniteLossError
 from keras_css.errors import UserError
@@ -20,7 +19,6 @@ from keras_css.runs.checkpoints import read_state
 from keras_css.runs.checkpoints import restore
 from keras_css.runs.cohort import build_batches
 from keras_css.runs.cohort import build_distiller
-from keras_css.runs.cohort import float32_twin
 from keras_css.runs.cohort import load_initial_weights
 from keras_css.runs.cohort import pretrained_weights
 from keras_css.runs.finish import finish
@@ -30,6 +28,7 @@ from keras_css.runs.lock import locked
 from keras_css.runs.optimizer import build_optimizer
 from keras_css.runs.rollback import rate_factor
 from keras_css.runs.rollback import remember_rollback
+from keras_css.runs.run import Run
 from keras_css.runs.signals import StopSignals
 from keras_css.runs.teachers import check_same_teachers
 from keras_css.runs.teachers import find_teachers
@@ -82,20 +81,13 @@ def train(
         NonFiniteLossError: If a loss or weight became NaN or infinite.
         StoppedError: If SIGINT or SIGTERM came while it trained.
     """
-    Running(steps_per_call, checkpoint_minutes, on_nonfinite)
+    running = Running(steps_per_call, checkpoint_minutes, on_nonfinite)
     # Before several of them write into the folder.
     refuse_processes(processes())
     folder = RunFolder(run_dir)
     while True:
         try:
-            with contextlib.ExitStack() as stack:
-                return _train(
-                    *(config, folder, resume, verbose, say),
-                    *(steps_per_call, checkpoint_minutes),
-                    # Where a rollback leads must not depend on the clock.
-                    on_nonfinite == "rollback",
-                    stack,
-                )
+            return _train(folder, config, resume, running, verbose, say)
         except NonFiniteLossError as error:
             if on_nonfinite == "stop" or not folder.config.exists():
                 raise
@@ -103,22 +95,58 @@ def train(
             resume = True
 
 
-def _train(
-    config,
-    folder,
-    resume,
-    verbose,
-    say,
-    steps_per_call,
-    checkpoint_minutes,
-    every_epoch,
-    stack,
-):
+def _train(folder, config, resume, running, verbose, say):
     began = time.perf_counter()
-    if resume:
-        stack.enter_context(locked(folder.path, "training"))
-    if not resume:
-        folder.refuse_if_used()
+    with contextlib.ExitStack() as stack:
+        if resume:
+            stack.enter_context(locked(folder.path, "training"))
+        else:
+            folder.refuse_if_used()
+        run = _set_up(folder, config, resume, running.steps_per_call, say)
+        entries = []
+        if resume:
+            stored = folder.read_json(folder.config)
+            check_same_data(stored, run.dataset)
+            check_same_teachers(stored, run.distiller.teachers)
+            folder.make_rooms()
+            folder.remove_unfinished()
+            entries = restore(folder, run.distiller, say)
+        else:
+            folder.begin(
+                describe_run(run.config, run.dataset, run.distiller.teachers)
+            )
+            stack.enter_context(locked(folder.path, "training"))
+        last = entries[-1] if entries else {"epoch": 0, "step": 0, "seconds": 0}
+        history = History(folder, last["epoch"], last["seconds"])
+        if len(history.rows) < last["epoch"]:
+            raise UserError(
+                f"{folder.history} must hold the {last['epoch']} epochs done "
+                f"so far, received {len(history.rows)}: start a new run."
+            )
+        # A resumed run has cost what its first part cost, too.
+        began -= sum(row["seconds"] for row in history.rows) + last["seconds"]
+        with StopSignals() as signals:
+            checkpoints = Checkpoints(
+                folder,
+                history,
+                entries,
+                running.checkpoint_minutes,
+                signals,
+                # Where a rollback leads must not depend on the clock.
+                every_epoch=running.on_nonfinite == "rollback",
+                ship=run.config.ship,
+            )
+            _fit(run, last, [history, checkpoints], verbose)
+        return finish(
+            run,
+            history.rows,
+            checkpoints.selected,
+            lambda: time.perf_counter() - began,
+        )
+
+
+def _set_up(folder, config, resume, steps_per_call, say):
+    """Returns the `Run`, with the weights that it begins with."""
     dataset = load(config, say)
     config = config.complete(dataset)
     say(f"{config.dataset} from {dataset.describe()}")
@@ -149,74 +177,34 @@ def _train(
     say(describe_cohort(config, distiller))
     if late := describe_lag(distiller, config.epochs * len(batches)):
         say(late)
+    return Run(folder, config, dataset, distiller, batches, say)
 
-    entries = []
-    if resume:
-        stored = folder.read_json(folder.config)
-        check_same_data(stored, dataset)
-        check_same_teachers(stored, teachers)
-        folder.make_rooms()
-        folder.remove_unfinished()
-        entries = restore(folder, distiller, say)
-    else:
-        folder.begin(describe_run(config, dataset, teachers))
-        stack.enter_context(locked(folder.path, "training"))
-    last = entries[-1] if entries else {"epoch": 0, "step": 0, "seconds": 0}
+
+def _fit(run, last, callbacks, verbose):
+    """Trains from the last checkpoint's step on."""
+    batches, config = run.batches, run.config
+    validation = EvaluationBatches(run.dataset.validation, config.batch_size)
+    callbacks = [Shuffle(batches), ReEstimatedStatistics(batches), *callbacks]
+
+    def fit(first, end, *others):
+        run.distiller.fit(
+            batches,
+            shuffle=False,
+            epochs=end,
+            initial_epoch=first,
+            validation_data=validation,
+            callbacks=[*others, *callbacks],
+            verbose=verbose,
+        )
+
     done = last["epoch"]
-
-    history = History(folder, done, last["seconds"])
-    if len(history.rows) < done:
-        raise UserError(
-            f"{folder.history} must hold the {done} epochs done so far, "
-            f"received {len(history.rows)}: start a new run."
-        )
-    # A resumed run has cost what its first part cost, too.
-    began -= sum(row["seconds"] for row in history.rows) + last["seconds"]
-    validation = EvaluationBatches(dataset.validation, config.batch_size)
-    with StopSignals() as signals:
-        checkpoints = Checkpoints(
-            *(folder, history, entries, checkpoint_minutes, signals),
-            every_epoch=every_epoch,
-            ship=config.ship,
-        )
-        statistics = ReEstimatedStatistics(batches)
-        callbacks = [Shuffle(batches), statistics, history, checkpoints]
-
-        def fit(first, end, *others):
-            distiller.fit(
-                batches,
-                shuffle=False,
-                epochs=end,
-                initial_epoch=first,
-                validation_data=validation,
-                callbacks=[*others, *callbacks],
-                verbose=verbose,
-            )
-
-        if last["step"]:
-            batches.begin_at(last["step"])
-            fit(done, done + 1, MetricsSoFar(last))
-            batches.begin_at(0)
-            done += 1
-        if done < config.epochs:
-            fit(done, config.epochs)
-    return finish(
-        folder,
-        config,
-        distiller,
-        float32_twin(config, dataset, distiller),
-        {
-            "train": as_evaluated(dataset.train, dataset.image_shape),
-            "validation": dataset.validation,
-            "test": dataset.test,
-        },
-        dataset.class_names,
-        history.rows,
-        checkpoints.selected,
-        batches,
-        began,
-        say,
-    )
+    if last["step"]:
+        batches.begin_at(last["step"])
+        fit(done, done + 1, MetricsSoFar(last))
+        batches.begin_at(0)
+        done += 1
+    if done < config.epochs:
+        fit(done, config.epochs)
 
 
 def describe_cohort(config, distiller):

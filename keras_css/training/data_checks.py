@@ -71,8 +71,10 @@ def batch_count(x):
 def first_of(x):
     """Looks at the first batch of a generator or of PyTorch's `DataLoader`.
 
-    A loader is not read, which could take a batch from a stream, start its
-    workers or draw random numbers: a batch of its first samples stands for it.
+    A loader's stream is not read, which could take a batch from it, start
+    workers or draw an order: its data set's first samples, read by number and
+    put together, stand for one. (A data set that draws random numbers for a
+    sample draws them once more.)
 
     Args:
         x: What `fit` got.

@@ -1,6 +1,7 @@
 """Learning-rate schedules: linear warm-up, then steps down or a cosine."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -45,13 +46,13 @@ class WarmupMultiStep(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        steps_per_epoch,
-        warmup_epochs=5,
-        milestones=(150, 225),
-        factor=0.1,
-        smooth_warmup=False,
-    ):
+        learning_rate: float,
+        steps_per_epoch: int,
+        warmup_epochs: int = 5,
+        milestones: Sequence[int] = (150, 225),
+        factor: float = 0.1,
+        smooth_warmup: bool = False,
+    ) -> None:
         check_settings(
             RULES,
             {

@@ -1,5 +1,7 @@
 """SGD as PyTorch computes it: coupled weight decay, rate outside momentum."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -37,13 +39,14 @@ class SGD(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.1,
-        momentum=0.9,
-        weight_decay=0.0,
-        nesterov=False,
-        name="sgd",
-        **kwargs,
-    ):
+        # A number, a schedule or a function without arguments.
+        learning_rate: Any = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        name: str = "sgd",
+        **kwargs: Any,
+    ) -> None:
         check_settings(
             RULES,
             {

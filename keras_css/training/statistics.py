@@ -237,7 +237,9 @@ class ReEstimatedStatistics(keras.callbacks.Callback):
     Args:
         x: Training images, as `fit` takes them: an array, a `PyDataset` or
             another iterable of batches that can be read more than once; or a
-            function that returns such an iterable.
+            function that returns such an iterable. Up to 1024 images are
+            looked at, from all over it; one without a length gives its
+            first, so that should be in mixed order.
         y: Labels, where `x` is an array.
         batch_size: Images a batch, likewise.
         always: Whether to do so however many steps there were, as averaged
@@ -303,10 +305,26 @@ def batches_of(x, y=None, batch_size=32):
         count = len(x) if hasattr(x, "__len__") else x.num_batches
         return map(x.__getitem__, _mixed(count) if count else itertools.count())
     if not hasattr(x, "shape"):
-        return x
+        return _spread(x)
     order = _mixed(len(x))[:MOST_IMAGES]
     parts = np.split(order, range(batch_size, len(order), batch_size))
     return ((_rows(x, part), _rows(y, part)) for part in parts)
+
+
+def _spread(batches):
+    """Yields batches from all over a stream that says how long it is."""
+    try:
+        count = len(batches)
+    except TypeError:
+        count = 0
+    every = 1
+    for i, batch in enumerate(batches):
+        if i == 0:
+            x, *_ = keras.utils.unpack_x_y_sample_weight(batch)
+            images = count * int(keras.tree.flatten(x)[0].shape[0])
+            every = max(1, math.ceil(images / MOST_IMAGES))
+        if i % every == 0:
+            yield batch
 
 
 def _mixed(count):

@@ -30,6 +30,11 @@ class Taught:
     _teachers = ()
 
     @property
+    def teachers(self):
+        """The `Teacher`s, in order."""
+        return self._teachers
+
+    @property
     def variables(self):
         found = super().variables
         known = {id(variable) for variable in found}

@@ -5,8 +5,8 @@ import pathlib
 import pytest
 from test_comparison_table import result
 
+from keras_css.comparison.advice import advice_text
 from keras_css.comparison.advice import advise
-from keras_css.comparison.advice import as_flags
 from keras_css.comparison.cell import Cell
 from keras_css.comparison.table import summary_rows
 
@@ -34,14 +34,17 @@ def advice(methods, train=0.99, validation_images=500, ensemble=0.02):
             found["train"] = dict.fromkeys(found["test"], train)
             cells[Cell(pathlib.Path("out"), "digits", method, seed)] = found
     facts = {"digits": {"validation_images": validation_images}}
-    return "\n".join(advise(summary_rows(cells), facts))
+    return advice_text(advise(summary_rows(cells), facts, typed))
+
+
+def typed(dataset, method):
+    return f"command on {dataset} with {method}"
 
 
 def test_a_method_that_pays_is_named_with_its_command():
     said = advice({"independent": [0.5, 0.6], ROTATION: [0.55, 0.651]})
     assert f"{ROTATION} pays: +5.1 (+4.4 to +5.7) points on validation" in said
-    flags = "--method css --method_option temperature=4.0 "
-    assert f"Train with {flags}--transformation=rotation." in said
+    assert said.endswith(f" Train with\n\n      {typed('digits', ROTATION)}")
     assert "averaged gain +2.0 points" in said
     for words in ("underfits", "no gap", "validation images in"):
         assert words not in said
@@ -53,12 +56,18 @@ def test_choices_are_made_on_validation():
     assert "css pays" in said
 
 
+def test_plain_training_is_what_all_others_are_held_to():
+    said = advice({"css": [0.55, 0.651], "independent": [0.5, 0.6]})
+    assert "css pays: +5.1" in said
+
+
 def test_who_underfits_is_told_so_first():
     said = advice({"independent": [0.4], "css": [0.5]}, train=0.42)
     first, *_ = said.splitlines()
     assert "42 % of its own training images right: it underfits" in first
     assert "css is not shown to be better than plain training:" in said
-    assert "Until then train with --method independent." in said
+    assert "Until then train with\n" in said
+    assert said.endswith(typed("digits", "independent"))
 
 
 def test_nothing_to_close():
@@ -80,4 +89,4 @@ def test_without_plain_training_nothing_is_advised():
     said = advice({"dml": [0.5, 0.6], "css": [0.6, 0.7]})
     assert "without plain training" in said
     assert "pays" not in said
-    assert as_flags("dml") == "--method dml"
+    assert "command" not in said

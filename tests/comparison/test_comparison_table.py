@@ -133,6 +133,21 @@ def test_the_selected_epoch_chooses_its_own_branch():
     assert row.measures["test_selected"].values == pytest.approx((0.71,))
 
 
+def test_diversity_and_calibration_stand_in_the_table_where_all_seeds_have_it():
+    found = [result([0.5] * 6, [0.5] * 6) for _ in range(2)]
+    assert "diversity" not in summary_table(summary_rows(of_seeds(*found)))
+    for seed, own in enumerate(found):
+        own["calibration_error"] = dict.fromkeys(STUDENTS, 0.1 + seed / 5)
+        own["diversity"] = {"fair_all": 0.4 + seed / 10, "disagreement": None}
+    rows = summary_rows(of_seeds(*found))
+    assert rows[0].measures["diversity"].values == (0.4, 0.5)
+    head, _, line = summary_table(rows).splitlines()
+    assert "ECE" in head
+    assert "diversity" in head
+    assert "disagree" not in head
+    assert "| 0.20 ± 0.14 | 0.45 ± 0.07 |" in line
+
+
 def test_a_method_without_an_ensemble_has_a_gap():
     single = result([0.5] * 6, [0.5] * 6)
     for accuracies in (

@@ -1,8 +1,9 @@
-"""compare.py as a user types it: cells that fail, are killed, are added."""
+"""compare.py on a folder of pictures, as a user types it, up to what ships."""
 
 import csv
 import json
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -13,10 +14,13 @@ from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[2]
 BACKEND = keras.backend.backend()
+# As the user names it, from where the pictures lie.
+PHOTOS = "folder=photos"
 RECIPE = (
+    *("--dataset", PHOTOS, "--image_size", "8"),
     *("--network_a", "resnet8", "--network_b", "resnet8", "--epochs", "1"),
     *("--branches", "1", "--transformation", "none", "--nojoint_labels"),
-    *("--batch_size", "256", "--backend", BACKEND, "--jobs", "2"),
+    *("--batch_size", "16", "--backend", BACKEND, "--jobs", "2"),
 )
 # At such a temperature the loss is not finite.
 FAILING = "css:temperature=1e-60"
@@ -26,6 +30,7 @@ FAILING = "css:temperature=1e-60"
 def compare(tmp_path_factory):
     """Returns `compare(*flags)`: the folder, exit code and what was said."""
     place = tmp_path_factory.mktemp("comparison")
+    write_photos(place / "photos")
 
     def run(*flags):
         done = subprocess.run(
@@ -67,8 +72,19 @@ def second(compare, first):
     return *done, before
 
 
+def write_photos(folder):
+    """Thirty pictures of each of two classes."""
+    rng = np.random.default_rng(0)
+    for shift, name in enumerate(("dark", "light")):
+        (folder / name).mkdir(parents=True)
+        for i in range(30):
+            pixels = rng.integers(0, 100, (8, 8, 3)) + 120 * shift
+            picture = Image.fromarray(pixels.astype("uint8"))
+            picture.save(folder / name / f"{i}.png")
+
+
 def run_of(out, method, seed):
-    return out / "cells" / "digits" / method / f"seed-{seed}"
+    return out / "cells" / PHOTOS / method / f"seed-{seed}"
 
 
 def contents(run):
@@ -84,14 +100,16 @@ def test_a_failing_cell_is_told_and_costs_itself_only(first):
     out, code, said = first
     assert code == 1, said
     assert "cells: 3, finished: 0, to train: 3" in said
-    assert f"FAILED digits {FAILING} seed 0 after" in said
+    assert f"FAILED {PHOTOS} {FAILING} seed 0 after" in said
     log = run_of(out, FAILING.replace(":", "-"), 0).with_suffix(".log")
     last = log.read_text().splitlines()[-1]
     assert last.startswith("error: The loss must stay finite")
     assert f"  {last}\n" in said
-    assert said.splitlines()[-1].startswith("error: cells that failed: digits")
+    assert said.splitlines()[-1].startswith(
+        f"error: cells that failed: {PHOTOS}"
+    )
     for method in ("independent", "css"):
-        assert f"finished digits {method} seed 0 after" in said
+        assert f"finished {PHOTOS} {method} seed 0 after" in said
 
 
 @pytest.mark.once
@@ -99,10 +117,10 @@ def test_more_seeds_are_named_after_a_crash(second):
     out, code, said, before = second
     assert code == 0, said
     assert "cells: 4, finished: 1, to train: 3" in said
-    assert "resuming digits independent seed 0 " in said
+    assert f"resuming {PHOTOS} independent seed 0 " in said
     log = run_of(out, "independent", 0).with_suffix(".log").read_text()
     assert "resuming after epoch 1" in log
-    assert "training digits css seed 1 " in said
+    assert f"training {PHOTOS} css seed 1 " in said
     assert contents(run_of(out, "css", 0)) == before, "trained again"
     assert len(list(out.glob("cells/*/*/*/result.json"))) == 4
 
@@ -125,7 +143,7 @@ def test_the_tables_hold_what_the_runs_measured(second):
         assert int(row["parameters"]) == counts[row["student"]]
     document = json.loads((out / "results.json").read_text())
     assert document["backend"] == BACKEND
-    assert document["datasets"]["digits"]["classes"] == 10
+    assert document["datasets"][PHOTOS]["classes"] == 2
     assert len(document["rows"]) == len(rows)
     text = (out / "table.md").read_text("utf-8")
     for row in document["summary"]:
@@ -133,9 +151,43 @@ def test_the_tables_hold_what_the_runs_measured(second):
         assert mean in text
         assert mean in said
     assert "seeds: 0, 1" in text
+    for column in ("on train", "ECE", "diversity", "disagree"):
+        assert f" {column} " in text
     assert "missing" not in text, "what failed earlier is not named any more"
     assert Image.open(out / "figure.png").size[0] > 300
     assert not list(out.rglob(".part-*"))
+
+
+@pytest.mark.once
+def test_what_is_advised_can_be_typed_and_its_student_ships(
+    second, call, monkeypatch
+):
+    out, _, said, _ = second
+    (typed,) = [li for li in said.splitlines() if li.startswith("      keras")]
+    assert f"\n{typed}\n" in (out / "table.md").read_text("utf-8")
+    monkeypatch.chdir(out.parent)
+    program, *words = shlex.split(typed)
+    assert program == "keras-css"
+    code, _, error = call(*words, "--run_dir", "mine")
+    assert code == 0, error
+    mine, like = (
+        json.loads((run / "config.json").read_text())
+        for run in (out.parent / "mine", run_of(out, method_of(words), 0))
+    )
+    assert mine["config"] == like["config"]
+    assert mine["data"] == like["data"]
+    code, _, error = call("to_onnx", "--run_dir", "mine")
+    assert code == 0, error
+    picture = next((out.parent / "photos" / "dark").iterdir())
+    code, said, _ = call("predict", "mine/student.onnx", picture, "--json")
+    assert code == 0
+    (found,) = json.loads(said)
+    assert found["class"] in ("dark", "light")
+
+
+def method_of(words):
+    (method,) = [w for w in words if w.startswith("--method=")]
+    return method.removeprefix("--method=")
 
 
 @pytest.mark.once

@@ -29,7 +29,7 @@ def own_model(path):
 
 
 @pytest.mark.once
-def test_trained_measured_shipped_and_asked(command, tmp_path):
+def test_trained_measured_shipped_and_asked(command, call, tmp_path):
     """A published architecture and a file teach each other."""
     photos = trees.class_folders(tmp_path / "photos", {"train": 8, "test": 3})
     mine = own_model(tmp_path / "mine.keras")
@@ -45,33 +45,29 @@ def test_trained_measured_shipped_and_asked(command, tmp_path):
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path)
     result = json.loads((run / "result.json").read_text())
-    done = command(
-        "scripts/evaluate.py", "--run_dir", run, "--json", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    code, said, error = call("evaluate", "--run_dir", run, "--json")
+    assert code == 0, error
+    found = json.loads(said)
     for part in ("validation", "test"):
         assert found[part] == result[part]
     picture = photos / "test" / "bee" / "0.png"
     pixels = np.asarray(Image.open(picture).resize((SIDE, SIDE)))
     for student in ("network_a/branch_1", "network_b"):
         file = tmp_path / f"{student.replace('/', '_')}.onnx"
-        done = command(
-            *("export/to_onnx.py", "--run_dir", run, "--student", student),
+        code, _, error = call(
+            *("to_onnx", "--run_dir", run, "--student", student),
             *("--out", file),
-            cwd=tmp_path,
         )
-        assert done.returncode == 0, done.stderr
+        assert code == 0, error
         report = json.loads(file.with_suffix(".json").read_text())
         assert report["accuracy"]["test"] == pytest.approx(
             result["test"][student]
         )
         assert report["proof"]["largest_difference"] <= 1e-4
         Image.fromarray(pixels).save(tmp_path / "asked.png")
-        done = command(
-            *("scripts/predict.py", file, tmp_path / "asked.png", "--json"),
-            cwd=tmp_path,
+        code, said, error = call(
+            *("predict", file, tmp_path / "asked.png", "--json"),
         )
-        assert done.returncode == 0, done.stderr
-        (answer,) = json.loads(done.stdout)
+        assert code == 0, error
+        (answer,) = json.loads(said)
         assert answer["class"] in trees.CLASSES

@@ -63,7 +63,7 @@ def weights(run):
 
 
 def test_a_training_stopped_within_an_epoch_ends_like_a_whole_one(
-    trained, start, command, tmp_path
+    trained, start, command, call, tmp_path
 ):
     run = tmp_path / "run"
     process = start(*QUICK, "--run_dir", run, "--checkpoint_minutes", "0")
@@ -87,7 +87,8 @@ def test_a_training_stopped_within_an_epoch_ends_like_a_whole_one(
     ]
     for own, expected in zip(weights(run), weights(whole), strict=True):
         np.testing.assert_array_equal(own, expected)
-    for name in ("validation", "test", "best_student", "selected_epoch"):
+    same = ("validation", "test", "best_student", "selected_epoch")
+    for name in (*same, "calibration_error", "diversity"):
         assert results[1][name] == results[0][name]
     rows = [
         [
@@ -97,6 +98,9 @@ def test_a_training_stopped_within_an_epoch_ends_like_a_whole_one(
         for place in (whole, run)
     ]
     assert rows[1] == rows[0], "all but the seconds"
+    code, said, _ = call("train", "--run_dir", run, "--resume")
+    assert code == 0
+    assert "is complete" in said
 
 
 @pytest.mark.once

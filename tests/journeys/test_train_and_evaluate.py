@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 from npz_file import npz
 from quick_run import QUICK
-from quick_run import forget_last_checkpoint
 from quick_run import only_run
 
 from keras_css.errors import ProofError
 from keras_css.runs.checkpoints import read_state
 from keras_css.runs.evaluate import check_same_figures
-from keras_css.runs.evaluate import load_keras
 from keras_css.runs.folder import RunFolder
 
 
@@ -135,12 +133,16 @@ def test_evaluate_ends_with_an_error_if_it_finds_other_numbers(trained, call):
     assert f"ensemble has {right:.4f} on test instead of {right - 0.4:.4f}" in (
         line
     )
-    assert "of 359 images rounding may change 2" in line
+    assert "of 359 images rounding may change 0" in line
     found = json.loads(out)
     assert found["test"]["ensemble"] == right
-    found["stored"]["test"]["ensemble"] = right - 2 / 359
+    # One answer that another backend may give, and the run's own may not.
+    found["stored"]["test"]["ensemble"] = right - 1 / 359
+    with pytest.raises(ProofError, match="instead of"):
+        check_same_figures(found)
+    found["stored"]["backend"] = "another"
     check_same_figures(found)
-    found["stored"]["test"]["ensemble"] = right - 3 / 359
+    found["stored"]["test"]["ensemble"] = right - 2 / 359
     with pytest.raises(ProofError, match="instead of"):
         check_same_figures(found)
 
@@ -157,52 +159,9 @@ def test_the_folder_of_a_run_is_never_used_again(trained, call):
     assert after == before
 
 
-def final_weights(run):
-    found = {}
-    for name in ("network_a", "network_b"):
-        network = load_keras(run / "models" / f"{name}.keras")
-        for i, variable in enumerate(network.variables):
-            found[name, i] = keras.ops.convert_to_numpy(variable)
-    return found
-
-
-@pytest.mark.once
-def test_a_resumed_run_ends_like_an_uninterrupted_one(trained, command):
-    """As if killed after the first or second of three epochs."""
-    place, _ = trained
-    whole, part = only_run(place), place / "part"
-    shutil.copytree(whole, part)
-    done_before = forget_last_checkpoint(part)
-    shutil.rmtree(part / "models")
-    done = command("scripts/train.py", "--run_dir", part, "--resume", cwd=place)
-    assert done.returncode == 0, done.stderr
-    assert f"resuming after epoch {done_before}" in done.stdout
-    rows = [read_rows(run) for run in (whole, part)]
-    results = [
-        json.loads((run / "result.json").read_text()) for run in (whole, part)
-    ]
-    expected, found = final_weights(whole), final_weights(part)
-    assert set(expected) == set(found)
-    for key, value in expected.items():
-        np.testing.assert_array_equal(found[key], value)
-    same = ("validation", "test", "calibration_error", "diversity")
-    for key in (*same, "selected_epoch"):
-        assert results[0][key] == results[1][key]
-    assert without_seconds(rows[0]) == without_seconds(rows[1])
-    again = command(
-        "scripts/train.py", "--run_dir", part, "--resume", cwd=place
-    )
-    assert again.returncode == 0
-    assert "is complete" in again.stdout
-
-
 def read_rows(run):
     with open(run / "history.csv", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def without_seconds(rows):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
 @pytest.mark.once

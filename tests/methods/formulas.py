@@ -57,6 +57,24 @@ def dml(x, fixed, y, w, t):
     return sum(ce(z[i], y) + w * kd(q[1 - i], z[i], t) for i in (0, 1))
 
 
+def distance(p, q):
+    """L1 norm, mean over the batch."""
+    return np.abs(p - q).sum(axis=1).mean()
+
+
+def switokd(x, fixed, y, w, t):
+    z, q = group(x, "logits"), group(fixed, "logits")
+    p, truth = [np.exp(log_softmax(own)) for own in q], shares(y, q[0].shape[1])
+    d = [distance(own, truth) for own in p]
+    total = 0.0
+    for i, own in enumerate(z):
+        others = [target for j, target in enumerate(q) if j != i]
+        gap, epsilon = distance(p[0], p[i]), np.exp(-d[i] / (d[i] + d[0]))
+        if i == 0 or d[i] >= d[0] or gap <= d[0] - epsilon * d[i]:
+            total += ce(own, y) + w * np.mean([kd(o, own, t) for o in others])
+    return total
+
+
 def cs_kd(x, fixed, y, w, t):
     """The next image of the class on the ring teaches, itself if alone."""
     z, q = x["network_a/logits"][..., 0], fixed["network_a/logits"][..., 0]

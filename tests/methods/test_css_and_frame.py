@@ -10,6 +10,7 @@ from keras_css import OnlineDistiller
 from keras_css import UserError
 from keras_css import methods
 from keras_css.methods import CSS
+from keras_css.methods import DML
 from keras_css.methods import Independent
 from keras_css.methods import Method
 from keras_css.methods.losses import batch_mean
@@ -243,6 +244,8 @@ class Mixer(Method):
         self.average.assign(keras.ops.mean(keras.ops.abs(kernel)))
 
 
+# Its norm is moved, and takes no part in the loss.
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_a_method_with_layers_and_state_of_its_own(tmp_path):
     distiller = tiny.cohort(Mixer(), count=1, joint_labels=False)
     x, y = tiny.images()
@@ -269,6 +272,26 @@ def test_a_method_with_layers_and_state_of_its_own(tmp_path):
     before = distiller.predict(x, verbose=0)
     after = loaded.predict(x, verbose=0)
     np.testing.assert_allclose(after["gated"], before["gated"], atol=1e-6)
+
+
+def test_teaching_fades_out_over_the_last_epochs():
+    """4 of 10: 1 up to the sixth, 0 in the last, from numbers and tensors."""
+    method = DML(ramp_down_epochs=4, run_epochs=10)
+    for epoch in range(12):
+        expected = np.clip((9 - epoch) / 4, 0, 1)
+        assert method.ramp_up(epoch) == expected
+        tensor = keras.ops.convert_to_tensor(
+            float(epoch), keras.config.floatx()
+        )
+        found = method.ramp_up(tensor)
+        assert (
+            keras.backend.standardize_dtype(found.dtype)
+            == keras.config.floatx()
+        )
+        assert float(found) == pytest.approx(expected, abs=1e-6)
+    assert (expected, method.ramp_up(5), method.ramp_up(7)) == (0, 1, 0.5)
+    with pytest.raises(UserError, match="received no run_epochs"):
+        DML(ramp_down_epochs=4).ramp_up(0)
 
 
 def test_what_does_not_suit_a_method_is_refused():

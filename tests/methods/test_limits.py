@@ -24,6 +24,7 @@ from keras_css.methods.hssakd import rotated
 from keras_css.methods.kdcl_targets import least_cross_entropy_weights
 from keras_css.methods.kdcl_targets import least_error_weights
 from keras_css.methods.pcl import call_on_views
+from keras_css.methods.switokd import who_learns
 
 numpy = keras.ops.convert_to_numpy
 
@@ -41,6 +42,24 @@ def test_the_only_branch_of_one_is_its_own_teacher():
     np.testing.assert_allclose(
         numpy(output["teacher"]), numpy(output["logits"])[..., 0], rtol=1e-6
     )
+
+
+def test_a_better_partner_learns_until_it_has_gone_too_far():
+    """At d_s = 1.2 one may be ahead: nearly right, or wrong elsewhere."""
+    p = {
+        "student": [0.4, 0.3, 0.3],
+        "worse": [0.3, 0.4, 0.3],
+        "ahead": [0.7, 0.15, 0.15],
+        "elsewhere": [0.6, 0.4, 0.0],
+        "far": [0.45, 0.55, 0.0],
+    }
+    logits = {n: np.log([np.add(row, 1e-7)] * 2) for n, row in p.items()}
+    logits = {n: keras.ops.convert_to_tensor(z) for n, z in logits.items()}
+    labels = keras.ops.convert_to_tensor(np.array([0, 0], "int32"))
+    found = who_learns(logits, labels)
+    assert {n: float(v) for n, v in found.items()} == {
+        **{"worse": 1, "ahead": 1, "elsewhere": 1, "far": 0},
+    }
 
 
 def best_weights(z, labels):

@@ -32,6 +32,7 @@ def test_a_step_in_float64(name):
             for _ in range(method.cohort_size)
         ],
         method,
+        teachers=tiny.teachers(method),
     )
     distiller.compile()
     images, labels = tiny.images(4)

@@ -13,9 +13,8 @@ WHAT = (
     str(HERE / "float64_steps.py"),
     str(HERE.parent / "methods" / "float64_losses.py"),
 )
-# PyTorch compiles nothing; elsewhere one file of CSS is enough, and the first
-# of the others runs in float32.
-CHOICE = "" if keras.backend.backend() == "torch" else "not _n3"
+# PyTorch compiles nothing; elsewhere one file of CSS is enough.
+CHOICE = "" if keras.backend.backend() == "torch" else "not bottleneck"
 
 
 def test_golden_values_steps_and_formulas_in_float64():

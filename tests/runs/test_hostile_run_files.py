@@ -38,7 +38,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
         ({"momentum": float("nan")}, "--momentum must be a number"),
         ({"learning_rate": 10**400}, "--learning_rate must be a number"),
         ({"download": "no"}, "--download must be true or false"),
-        ({"data_dir": "\ud800"}, "--data_dir must be a text"),
+        ({"data_dir": "\ud800"}, "--data_dir must be a path"),
         ({"lr_milestones": 7}, "--lr_milestones must be a list of whole"),
         ({"lr_milestones": ["1"]}, "--lr_milestones must be a list of whole"),
         ({"image_size": [8]}, "--image_size must be height and width"),

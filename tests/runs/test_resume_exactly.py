@@ -50,12 +50,12 @@ BRANCHES = {
 }
 # An optimizer that lost its state must be noticed.
 CASES = {"css": ("resumed", "spoiled"), "pcl": ("resumed",)}
-# Epochs done and steps of the next.
-STOPS = {"css": (1, 2), "pcl": (0, 1)}
+# Epochs done and steps of the next: within an epoch, and between two.
+STOPS = {"css": (1, 2), "pcl": (1, 0)}
 
 
 class StopAt(keras.callbacks.Callback):
-    """Ends a training as a kill does, after a step of an epoch."""
+    """Ends a training as a kill does, after some steps of an epoch."""
 
     def __init__(self, epoch, step):
         super().__init__()
@@ -63,9 +63,13 @@ class StopAt(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
+        self._end_after(0)
 
     def on_train_batch_end(self, batch, logs=None):
-        if (self.epoch, batch + 1) == self.place:
+        self._end_after(batch + 1)
+
+    def _end_after(self, steps):
+        if (self.epoch, steps) == self.place:
             raise InterruptedError
 
 

@@ -46,7 +46,8 @@ def test_an_accuracy_goes_up(tmp_path):
         whole.on_epoch_end(epoch, {NUMBER: value, "loss": 1.0})
     assert distiller.stop_training
     assert monitors[0].best == monitors[1].best == monitors[2].best == 0.75
-    assert float(keras.saving.load_model(saved).epoch) == 1
+    loaded = keras.saving.load_model(saved, compile=False)
+    assert float(loaded.epoch) == 1
 
 
 @pytest.mark.once

@@ -247,6 +247,10 @@ def test_where_batches_come_from():
     assert [len(labels) for _, labels in mixed] == [16, 16, 8]
     assert all(len(set(labels)) > 1 for _, labels in mixed)
     assert len(list(batches_of(lambda: iter(mixed)))) == 3
+    # A stream whose classes lie in order, 4 times as long as need be.
+    stream = [(np.zeros((64, 1, 1, 1)), np.full(64, i)) for i in range(64)]
+    assert [y[0] for _, y in batches_of(stream)] == [*range(0, 64, 4)]
+    assert len(list(batches_of(map(tuple, stream)))) == 64
     with pytest.raises(UserError, match="give the function that makes it"):
         ReEstimatedStatistics(iter(mixed))
     with pytest.raises(UserError, match="received no batch"):
