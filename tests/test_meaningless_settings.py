@@ -216,6 +216,8 @@ NUMBERS = {
     "run_epochs": [-1, "80"],
     "weight": [-1.0, NAN, "1"],
     "aggregate_weight": [-0.5, INFINITE],
+    "ce_weight": [-0.1, NAN],
+    "kd_weight": [-1.0, "0.9"],
     "target_epsilon": [-1e-7, 1, NAN],
     "decay": [1, -0.1, NAN, "0.9"],
     "detach": ["no", 1],

@@ -155,6 +155,7 @@ def _set_up(folder, config, resume, steps_per_call, say):
     set_seed(config.seed)
     begun = resume and bool(read_state(folder, lambda line: None))
     distiller = build_distiller(config, dataset, not begun, teachers)
+    distiller.check_taught()
     batches = build_batches(config, dataset, distiller)
     optimizer = build_optimizer(config, len(batches), rate_factor(folder))
     distiller.compile(
