@@ -22,8 +22,8 @@ import time
 
 BACKENDS = ("tensorflow", "jax", "torch")
 TESTS = pathlib.Path(__file__).parent
-# On two idle cores, for so many backends.
-MINUTES = {1: 20, 2: 26, 3: 31}
+# On two idle cores, for the first backend and for one more.
+MINUTES_FIRST, MINUTES_MORE = 15, 5
 # Formulas, kernels, data, files and one training step, without the commands.
 FAST = (
     *("methods/float64_losses.py", "methods/test_limits.py"),
@@ -76,10 +76,12 @@ def main(arguments):
 def how_long(suites):
     """Returns the line that says what begins, and how long it takes."""
     whole = [backend for backend, marks in suites if marks != "several"]
+    more = [marks for _, marks in suites if marks in ("not once", "several")]
+    first = len(suites) > len(more)
+    minutes = MINUTES_FIRST * first + MINUTES_MORE * len(more)
     return (
-        f"All tests on {' and '.join(whole)}: about "
-        f"{MINUTES[max(1, len(whole))]} minutes on two idle cores. A choice "
-        "of cheap ones: make test FAST=1"
+        f"All tests on {' and '.join(whole)}: about {minutes} minutes on two "
+        "idle cores. A choice of cheap ones: make test FAST=1"
     )
 
 
