@@ -14,7 +14,7 @@ def test_a_run_teaches_and_is_asked_for_on_resume(trained, call, tmp_path):
     (teacher,) = (place / "runs").glob("digits-css-*")
     moved, run = tmp_path / "teacher", tmp_path / "run"
     shutil.copytree(teacher, moved)
-    asked = (*QUICK, "--method", "kd", "--network_b", "none")
+    asked = (*QUICK, "--branches", "1", "--method", "kd", "--network_b", "none")
     code, _, error = call("train", *asked, "--run_dir", run)
     assert code == 2
     assert "KD learns from a trained teacher" in error
