@@ -7,7 +7,7 @@ from keras_css.deploy.timing import FileRunner
 from keras_css.deploy.timing import paired_latencies
 from keras_css.errors import UserError
 from keras_css.evaluation.figures import draw_accuracy_latency
-from keras_css.runs.evaluate import load_cohort
+from keras_css.runs.cohort import load_cohort
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json

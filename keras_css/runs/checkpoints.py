@@ -348,7 +348,7 @@ def random_states(model):
     Keras saves them in no file; they are the variables that are neither
     weights nor metrics.
     """
-    taught = [v for teacher in model._teachers for v in teacher.variables]
+    taught = [v for teacher in model.teachers for v in teacher.variables]
     weights = [*model.weights, *model.metrics_variables, *taught]
     others = {id(v) for v in weights}
     return [v for v in model.non_trainable_variables if id(v) not in others]

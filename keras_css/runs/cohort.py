@@ -65,6 +65,25 @@ def build_distiller(config, dataset, published=False, teachers=()):
     )
 
 
+def load_cohort(folder):
+    """Returns the `OnlineDistiller` that a run saved, without its optimizer.
+
+    Args:
+        folder: The `RunFolder`.
+
+    Raises:
+        UserError: If the saved cohort is missing or damaged.
+    """
+    path = folder.cohort
+    distiller = load_keras(path)
+    if not isinstance(distiller, OnlineDistiller):
+        raise UserError(
+            f"'{path}' must be an OnlineDistiller, received a "
+            f"{type(distiller).__name__}."
+        )
+    return distiller
+
+
 def build_batches(config, dataset, distiller):
     """Returns the training's batches.
 

@@ -10,11 +10,11 @@ from keras_css.errors import ProofError
 from keras_css.errors import UserError
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
+from keras_css.runs.cohort import load_cohort
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
 from keras_css.runs.train import check_same_data
 from keras_css.training import OnlineDistiller
-from keras_css.untrusted.keras_files import load_keras
 from keras_css_runtime.shapes import RUN
 from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import is_result
@@ -117,25 +117,6 @@ def evaluate(run_dir, data_dir=None, say=print):
         },
         "stored": run.result,
     }
-
-
-def load_cohort(folder):
-    """Returns the `OnlineDistiller` that a run saved, without its optimizer.
-
-    Args:
-        folder: The `RunFolder`.
-
-    Raises:
-        UserError: If the saved cohort is missing or damaged.
-    """
-    path = folder.cohort
-    distiller = load_keras(path)
-    if not isinstance(distiller, OnlineDistiller):
-        raise UserError(
-            f"'{path}' must be an OnlineDistiller, received a "
-            f"{type(distiller).__name__}."
-        )
-    return distiller
 
 
 def largest_change(found, stored):

@@ -6,9 +6,9 @@ from keras_css.class_names import read_class_names
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.runs.checkpoints import checksum
+from keras_css.runs.cohort import load_cohort
 from keras_css.runs.folder import RunFolder
 from keras_css.teachers import Teacher
-from keras_css.training import OnlineDistiller
 from keras_css.untrusted.keras_files import load_keras
 from keras_css_runtime.shapes import is_result
 
@@ -84,12 +84,7 @@ def _of_run(text, folder, student):
             f"'{folder.result}' must be as a run wrote it, but something in it "
             "is missing or of another kind: restore it, or train again."
         )
-    distiller = load_keras(folder.cohort)
-    if not isinstance(distiller, OnlineDistiller):
-        raise UserError(
-            f"'{folder.cohort}' must be an OnlineDistiller, received a "
-            f"{type(distiller).__name__}."
-        )
+    distiller = load_cohort(folder)
     student = student or result["best_student"]
     if student not in distiller.student_parts():
         raise unknown_name("student", student, distiller.student_parts())

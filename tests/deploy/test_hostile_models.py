@@ -12,7 +12,7 @@ from keras_css import UserError
 from keras_css.deploy import OnnxClassifier
 from keras_css.deploy import export_model
 from keras_css.runs import RunFolder
-from keras_css.runs.evaluate import load_cohort
+from keras_css.runs.cohort import load_cohort
 from keras_css.untrusted.keras_files import load_keras
 
 pytestmark = pytest.mark.once
