@@ -143,7 +143,8 @@ def write_tables(out_dir, cells, named, jobs, typed):
         keras.backend.backend(),
         jobs,
     )
-    summary, rows = summary_rows(results), student_rows(results)
+    summary = summary_rows(results, facts["datasets"])
+    rows = student_rows(results)
     like = {(cell.dataset, cell.method): cell for cell in results}
     advice = advice_text(
         advise(summary, facts["datasets"], lambda *names: typed(like[names]))

@@ -14,17 +14,18 @@ from keras_css.evaluation.students import standard_error
 UNKNOWN = "\N{EN DASH}"
 NOTE = """\
 Test accuracy in percent, mean ± sample standard deviation over seeds, of the
-weights of the last epoch and (sel.) of the epoch selected on validation.
-Branch and network are those that are best on validation in each seed; nothing
-is chosen on test. A branch costs what the plain backbone costs. "on train" is
-the branch's accuracy on training images without augmentation: where it is far
-from 100, training longer or a larger network comes first. "to NAME" is the
-branch's difference to that method in points, paired by seed, with its 95 %
-interval (Student's t). ECE is the branch's calibration error. Diversity is how
-far apart the branches of a cohort are on test images: the L2 distance of their
-class probabilities, a mean over all pairs; "disagree", in percent, how often
-two of them differ. Seconds are those of the whole run: training of all
-networks, validation and test."""
+weights of the last epoch and (sel.) of the epoch selected on validation. Branch
+and network are those that a run would ship: the cheapest that validation does
+not show to be worse (one standard error), of these the untransformed, then the
+most accurate; nothing is chosen on test. A branch costs what the plain backbone
+costs. "on train" is the branch's accuracy on training images without
+augmentation: where it is far from 100, training longer or a larger network
+comes first. "to NAME" is the branch's difference to that method in points,
+paired by seed, with its 95 % interval (Student's t). ECE is the branch's
+calibration error. Diversity is how far apart the branches of a cohort are on
+test images: the L2 distance of their class probabilities, a mean over all
+pairs; "disagree", in percent, how often two of them differ. Seconds are those
+of the whole run: training of all networks, validation and test."""
 DETAIL_NOTE = """\
 Parameters are counted before BatchNorm is folded into the convolutions.
 "Other" students cannot be cut out, or may not ship."""

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 
 from keras_css.evaluation.students import KINDS as STUDENT_KINDS
-from keras_css.evaluation.students import most_accurate
+from keras_css.evaluation.students import best_student
 from keras_css.evaluation.students import student_kind
 from keras_css_runtime.shapes import fits
 
@@ -115,21 +115,24 @@ def student_rows(results):
     return _grouped(rows)
 
 
-def summary_rows(results):
+def summary_rows(results, datasets):
     """Returns a `Row` for the branch, network and ensemble of each method.
 
-    Branch and network are, in each seed, the best ones on validation by the
-    weights that are reported: `last` may be another one than `selected`.
+    Branch and network are, in each seed, what a run would ship of its kind
+    (`best_student` on validation), by the weights that are reported: `last`
+    may be another one than `selected`.
 
     Args:
         results: Dict from finished `Cell` to the contents of `result.json`.
+        datasets: Dict from data set to its facts, as of `gather_facts`.
     """
     rows = []
     for (dataset, method), of_seeds in _by_method(results).items():
+        images = datasets[dataset]["validation_images"]
         for kind in STUDENT_KINDS:
             picks = {
                 seed: tuple(
-                    best_of_kind(kind, part["validation"], found)
+                    best_of_kind(kind, part["validation"], found, images)
                     for part in (found, found["selected_epoch"])
                 )
                 for seed, found in of_seeds.items()
@@ -153,16 +156,19 @@ def kind_of(student, result):
     return KINDS[student_kind(student)]
 
 
-def best_of_kind(kind, accuracies, result):
-    """Returns the most accurate student of a kind, None if there is none.
+def best_of_kind(kind, accuracies, result, images):
+    """Returns the `best_student` of a kind, None if there is none.
 
     Args:
         kind: One of `KINDS`.
         accuracies: Dict from student to validation accuracy.
         result: The contents of the `result.json` they come from.
+        images: Validation images.
     """
     own = {n: a for n, a in accuracies.items() if kind_of(n, result) == kind}
-    return most_accurate(own) if own else None
+    if not own:
+        return None
+    return best_student(own, result["student_parameters"], images)
 
 
 def _by_method(results):

@@ -28,13 +28,13 @@ def advice(methods, train=0.99, validation_images=500, ensemble=0.02):
     cells = {}
     for method, values in methods.items():
         for seed, value in enumerate(values):
-            both = value + ensemble
+            both = min(value + ensemble, 1.0)
             six = [value, 0.1, value, 0.1, both, 0.1]
             found = result(six, [a - 0.01 for a in six])
             found["train"] = dict.fromkeys(found["test"], train)
             cells[Cell(pathlib.Path("out"), "digits", method, seed)] = found
     facts = {"digits": {"validation_images": validation_images}}
-    return advice_text(advise(summary_rows(cells), facts, typed))
+    return advice_text(advise(summary_rows(cells, facts), facts, typed))
 
 
 def typed(dataset, method):

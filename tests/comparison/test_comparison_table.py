@@ -20,6 +20,7 @@ STUDENTS = (
     *("network_a/branch_0", "network_b/branch_0", "network_a", "network_b"),
     *("ensemble", "gated"),
 )
+FACTS = {"digits": {"validation_images": 500}}
 
 
 def result(validation, test, shift=0.01, seconds=10.0):
@@ -102,7 +103,7 @@ def test_students_stand_together_by_kind(three):
 
 def test_one_seed_has_no_deviation():
     cells = of_seeds(result([0.5] * 6, [0.625] * 6, shift=0.0))
-    (row, *_) = summary_rows(cells)
+    (row, *_) = summary_rows(cells, FACTS)
     assert row.measures["test_last"].std is None
     assert "| 62.5 ± \N{EN DASH} |" in summary_table([row])
 
@@ -113,7 +114,7 @@ def test_the_summary_chooses_on_validation_and_never_on_test():
         result([0.9, 0.1, 0.8, 0.2, 0.9, 1], [0.3, 0.7, 0.4, 0.6, 0.5, 1]),
         result([0.1, 0.9, 0.2, 0.8, 0.9, 1], [0.7, 0.1, 0.6, 0.2, 0.5, 1]),
     )
-    rows = {row.kind: row for row in summary_rows(cells)}
+    rows = {row.kind: row for row in summary_rows(cells, FACTS)}
     assert set(rows) == {"branch", "network", "ensemble"}
     assert rows["branch"].measures["test_last"].values == (0.3, 0.1)
     assert rows["network"].measures["test_last"].values == (0.4, 0.2)
@@ -124,22 +125,39 @@ def test_the_summary_chooses_on_validation_and_never_on_test():
     assert rows["ensemble"].parameters == 150
 
 
+def test_the_summary_takes_what_a_run_would_ship():
+    """Of branches that 100 images cannot tell apart the main one."""
+    found = result([0.39, 0.36, 0, 0, 0, 0], [0.43, 0.45, 0, 0, 0, 0])
+    parts = [found, found["selected_epoch"]]
+    for names in [found["student_parameters"]] + [
+        part[kind] for part in parts for kind in ("validation", "test")
+    ]:
+        names["network_b/main"] = names.pop("network_b/branch_0")
+    found["student_parameters"]["network_b/main"] = 100
+    for images, test in ((100, 0.45), (10_000, 0.43)):
+        facts = {"digits": {"validation_images": images}}
+        (row, *_) = summary_rows(of_seeds(found), facts)
+        assert row.measures["test_last"].values == (test,)
+
+
 def test_the_selected_epoch_chooses_its_own_branch():
     found = result([0.9, 0.1, 0, 0, 0, 0], [0.3, 0.7, 0, 0, 0, 0])
     chosen = found["selected_epoch"]["validation"]
     chosen["network_b/branch_0"] = 0.95
-    (row, *_) = summary_rows(of_seeds(found))
+    (row, *_) = summary_rows(of_seeds(found), FACTS)
     assert row.measures["test_last"].values == (0.3,)
     assert row.measures["test_selected"].values == pytest.approx((0.71,))
 
 
 def test_diversity_and_calibration_stand_in_the_table_where_all_seeds_have_it():
     found = [result([0.5] * 6, [0.5] * 6) for _ in range(2)]
-    assert "diversity" not in summary_table(summary_rows(of_seeds(*found)))
+    assert "diversity" not in summary_table(
+        summary_rows(of_seeds(*found), FACTS)
+    )
     for seed, own in enumerate(found):
         own["calibration_error"] = dict.fromkeys(STUDENTS, 0.1 + seed / 5)
         own["diversity"] = {"fair_all": 0.4 + seed / 10, "disagreement": None}
-    rows = summary_rows(of_seeds(*found))
+    rows = summary_rows(of_seeds(*found), FACTS)
     assert rows[0].measures["diversity"].values == (0.4, 0.5)
     head, _, line = summary_table(rows).splitlines()
     assert "ECE" in head
@@ -161,7 +179,8 @@ def test_a_method_without_an_ensemble_has_a_gap():
             {
                 **of_seeds(single, method="independent"),
                 **of_seeds(result([0.5] * 6, [0.5] * 6)),
-            }
+            },
+            FACTS,
         )
     )
     (line,) = [x for x in table.splitlines() if x.startswith("| independent")]
@@ -201,7 +220,9 @@ def test_the_text_states_the_scale_and_what_is_missing(three):
     configs[next(iter(three))] = config(date="2026-11-21")
     facts = gather_facts(configs, "torch", 1)
     missing = make_cells("out", ["digits"], ["o|ther"], [5])
-    text = to_markdown(facts, summary_rows(three), student_rows(three), missing)
+    text = to_markdown(
+        facts, summary_rows(three, FACTS), student_rows(three), missing
+    )
     for words in (
         "digits: 2 classes; images of 8x8x1: 1,000 training, 100 validation, "
         "200 test; backbones: resnet8; epochs: 2",

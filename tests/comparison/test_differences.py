@@ -27,7 +27,7 @@ def compared(accuracies):
         for seed, value in of_seeds.items():
             found = result([value] * 6, [value] * 6)
             cells[Cell(pathlib.Path("out"), "digits", method, seed)] = found
-    return summary_rows(cells)
+    return summary_rows(cells, {"digits": {"validation_images": 500}})
 
 
 def of_branch(found):
