@@ -27,7 +27,8 @@ space := $(empty) $(empty)
 demo_extras := $(filter jax torch,$(BACKEND))
 test_extras := $(sort dev $(filter jax torch,$(BACKENDS)))
 stamp = $(VENV)/.installed$(subst $(space),,$(addprefix -,$(1)))
-install = $(VENV)/bin/python -m pip install --quiet \
+# What is imported compiles itself: a fraction of what is installed.
+install = $(VENV)/bin/python -m pip install --quiet --no-compile \
 	--constraint constraints.txt --editable \
 	".$(if $(1),[$(subst $(space),$(comma),$(strip $(1)))])"
 

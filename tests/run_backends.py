@@ -18,12 +18,19 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 BACKENDS = ("tensorflow", "jax", "torch")
 TESTS = pathlib.Path(__file__).parent
 # On two idle cores, for the first backend and for one more.
 MINUTES_FIRST, MINUTES_MORE = 15, 5
+# Those that take a minute begin first: none is then alone at the end.
+LONG = (
+    *("parity/test_float64.py", "test_agreement.py"),
+    *("journeys/test_cut_models.py", "journeys/test_stop_and_resume.py"),
+    *("training/test_recording.py", "test_round_trips.py"),
+)
 # Formulas, kernels, data, files and one training step, without the commands.
 FAST = (
     *("methods/float64_losses.py", "methods/test_limits.py"),
@@ -52,7 +59,7 @@ def main(arguments):
         return 2
     installed = [b for b in BACKENDS if importlib.util.find_spec(b)]
     lacking = [b for b in BACKENDS if b not in installed]
-    files = [str(TESTS)]
+    files = [*(str(TESTS / name) for name in LONG), str(TESTS)]
     if given.fast:
         first = [b for b in installed if b in given.required] or installed
         suites = [(first[0], "not several")]
@@ -61,7 +68,8 @@ def main(arguments):
     else:
         suites = suites_of(installed, given.required, given.after)
         print(how_long(suites), flush=True)
-    report, failed = run_all(suites, files)
+    with tempfile.TemporaryDirectory() as compiled:
+        report, failed = run_all(suites, files, compiled)
     for backend in lacking:
         required = backend in given.required
         if required or not given.fast:
@@ -101,14 +109,14 @@ def suites_of(installed, required, after):
     return [(installed[0], marks), *((b, "not once") for b in installed[1:])]
 
 
-def run_all(suites, files):
+def run_all(suites, files, compiled):
     """Returns a line on each suite, and whether one failed."""
     report, failed = [], False
     for backend, marks in suites:
         name = f"{backend}, {marks or 'all'}"
         print(f"\n== {name}", flush=True)
         began = time.monotonic()
-        code = run(backend, marks, files)
+        code = run(backend, marks, files, compiled)
         # pytest exits with 0 if all did.
         outcome = "passed" if code == 0 else f"FAILED (pytest exit {code})"
         seconds = time.monotonic() - began
@@ -117,10 +125,13 @@ def run_all(suites, files):
     return report, failed
 
 
-def run(backend, marks, files):
-    """Returns the exit code of pytest on a backend."""
-    # A process a core, each with files of its own until none is left; in
-    # this order no long one comes last.
+def run(backend, marks, files, compiled):
+    """Returns the exit code of pytest on a backend.
+
+    Args:
+        compiled: Folder for JAX's programs: many tests compile the same ones.
+    """
+    # A process a core, each with files of its own until none is left.
     share = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
     environment = {
         **os.environ,
@@ -133,6 +144,9 @@ def run(backend, marks, files):
         # for a few steps. What compares numbers turns it off: the fixture
         # `optimized`.
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": compiled,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     return subprocess.run(
         [sys.executable, "-m", "pytest", *share, "-m", marks, *files],

@@ -18,7 +18,6 @@ import pytest
 import keras_css
 from keras_css.methods import CSS
 from keras_css.methods import PCL
-from keras_css.methods import Independent
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -59,7 +58,6 @@ def test_losses_and_gradients_agree(tmp_path):
     for method, count, options in (
         (CSS(), 2, joint),
         (CSS(variant="main_branch"), 2, {"main_branch": True}),
-        (Independent(), 2, joint),
         (PCL(), 1, plain),
     ):
         networks = [

@@ -9,6 +9,7 @@ import keras
 import pytest
 from absl import flags as absl_flags
 from exactly import EXACTLY
+from filelock import FileLock
 from quick_run import QUICK
 
 import keras_css_cli
@@ -24,9 +25,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory):
+def command():
     """Returns `command("scripts/train.py", *flags, cwd=...)`."""
-    compiled = tmp_path_factory.mktemp("compiled")
 
     def run(script, *flags, cwd):
         done = subprocess.run(
@@ -36,8 +36,6 @@ def command(tmp_path_factory):
                 **as_a_user_has_it(),
                 **EXACTLY,
                 "KERAS_BACKEND": keras.backend.backend(),
-                # JAX compiles the same step for several of these commands.
-                "JAX_COMPILATION_CACHE_DIR": str(compiled),
                 # They train for hundreds of steps: optimised ones pay.
                 "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
             },
@@ -67,11 +65,20 @@ def as_a_user_has_it():
 
 @pytest.fixture(scope="session")
 def trained(command, tmp_path_factory):
-    """A short but complete run, and what the command printed."""
-    place = tmp_path_factory.mktemp("place")
-    done = command("scripts/train.py", *QUICK, cwd=place)
-    assert done.returncode == 0, done.stderr
-    return place, done.stdout
+    """A short but complete run, and what the command printed.
+
+    Not to be changed: processes of one call of pytest share it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    place, said = shared / "trained", shared / "trained.txt"
+    with FileLock(shared / "trained.lock"):
+        if not said.exists():
+            place.mkdir()
+            done = command("scripts/train.py", *QUICK, cwd=place)
+            assert done.returncode == 0, done.stderr
+            said.write_text(done.stdout)
+    return place, said.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,13 @@ def test_a_step_in_float64(name):
     trained = distiller.trainable_variables
     before = [keras.ops.convert_to_numpy(weight) for weight in trained]
     distiller.epoch.assign(2.0)
+    losses, compute = [], distiller.compute_loss
+
+    def compute_loss(*args, **kwargs):
+        losses.append(compute(*args, **kwargs))
+        return losses[-1]
+
+    distiller.compute_loss = compute_loss
     weight = np.array([0.5, 1.0, 1.5, 1.0])
     logs = distiller.train_on_batch(
         images.astype("float64"), labels, sample_weight=weight, return_dict=True
@@ -49,8 +56,6 @@ def test_a_step_in_float64(name):
         new = keras.ops.convert_to_numpy(variable)
         assert new.dtype == "float64", variable.path
         assert np.any(new != old), variable.path
-    loss = distiller.compute_loss(
-        y=keras.ops.convert_to_tensor(labels),
-        y_pred=distiller(images.astype("float64"), training=True),
-    )
-    assert keras.backend.standardize_dtype(loss.dtype) == "float64"
+    assert losses
+    for loss in losses:
+        assert keras.backend.standardize_dtype(loss.dtype) == "float64"
