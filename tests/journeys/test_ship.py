@@ -15,10 +15,11 @@ from keras_css.deploy import export_run
 
 
 @pytest.fixture(scope="module")
-def shipped(trained, command):
-    """The best student of the quick run, exported where it belongs."""
-    place, _ = trained
-    run = only_run(place)
+def shipped(trained, command, tmp_path_factory):
+    """The best student of a copy of the quick run, where it belongs."""
+    place = tmp_path_factory.mktemp("shipped")
+    run = place / "run"
+    shutil.copytree(only_run(trained[0]), run)
     done = command("export/to_onnx.py", "--run_dir", run, cwd=place)
     assert done.returncode == 0, done.stderr
     return run, done.stdout

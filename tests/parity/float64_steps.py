@@ -1,6 +1,7 @@
 """Every method trains a step in float64; `test_float64.py` runs this file.
 
-Losses and gradients of all variants are held to formulas beside it.
+But for those whose steps are held to their authors' beside it. Losses and
+gradients of all variants are held to formulas.
 """
 
 import keras
@@ -19,7 +20,8 @@ VARIED = {
     "kdcl": lambda: KDCL(target="linear", ramp_up_epochs=4),
     "kdcl general": lambda: KDCL(target="general", ramp_up_epochs=4),
 }
-NAMES = [*METHODS.names(), "kdcl general"]
+GOLDEN = ("hssakd", "okddip", "one")
+NAMES = [n for n in METHODS.names() if n not in GOLDEN] + ["kdcl general"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -71,8 +71,6 @@ def seeded(scope, places):
     ("kind", "places"),
     [
         ("OneDeviceStrategy", "networks cohort optimizer compile"),
-        ("MirroredStrategy", "networks cohort"),
-        ("OneDeviceStrategy", "networks"),
         ("MirroredStrategy", "networks built"),
         ("MirroredStrategy", "cohort optimizer compile"),
     ],
