@@ -36,7 +36,7 @@ def test_trained_measured_shipped_and_asked(command, call, tmp_path):
     done = command(
         *("scripts/train.py", "--dataset", "folder", "--data_dir", photos),
         *("--image_size", SIDE, "--epochs", "1", "--batch_size", "6"),
-        *("--network_a", "applications:MobileNet@conv_pw_11_relu"),
+        *("--network_a", "applications:MobileNetV2@block_13_expand"),
         *("--network_b", f"model:{mine}@cut", "--learning_rate", "0.01"),
         # With the main branch there are three tails: what was saved wrongly.
         *("--branches", "2"),
