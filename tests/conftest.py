@@ -1,11 +1,6 @@
-"""Shared set-up: the tests' own modules can be imported from anywhere."""
-
-import pathlib
-import sys
+"""Shared set-up."""
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
 @pytest.fixture(scope="module")

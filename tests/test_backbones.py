@@ -134,10 +134,10 @@ def test_a_misspelt_backbone_is_answered_with_near_names():
 def test_a_further_stage_keeps_the_size_of_the_map(name):
     backbone = backbones.get(name)
     further = backbone.further_stage()
+    again = type(further).from_config(further.get_config())
     image = keras.Input((4, 4, backbone.feature_dim))
     found = further(image).shape
     assert found[1:3] == (4, 4)
-    again = type(further).from_config(further.get_config())
     again(image)
     assert again.count_params() == further.count_params() > 0
     # A dense block puts new channels beside the old ones.

@@ -95,6 +95,10 @@ def resnet(**settings):
     )
 
 
+def resized(**settings):
+    return augmentation.RandomResizedCrop(size=(8, 8), **settings)
+
+
 def training_run(**settings):
     return train(RunConfig(), "nowhere", **settings)
 
@@ -119,6 +123,20 @@ CASES = [
     (data, {"first_classes": 2.5}, "first_classes must be a whole number"),
     (data, {"per_class": 0}, "per_class must be a whole number from 1"),
     (data, {"per_class": True}, "per_class must be a whole number"),
+    (data, {"feeding": "never"}, "feeding must be auto or"),
+    (data, {"on_bad_image": "ignore"}, "on_bad_image must be error or skip"),
+    (data, {"crop_fraction": 5.0}, "crop_fraction must be a number from 0.1"),
+    (data, {"crop_fraction": 0}, "crop_fraction must be a number from 0.1"),
+    (data, {"box_margin": -3}, "box_margin must be a number from 0"),
+    (data, {"box_margin": NAN}, "box_margin must be a number"),
+    (data, {"box_margin": None}, "box_margin must be a number"),
+    (
+        data,
+        {"validation_fraction": 1.0},
+        "validation_fraction must lie between",
+    ),
+    (data, {"test_fraction": "0.2"}, "test_fraction must lie between"),
+    (run, {"feeding": "never"}, "--feeding must be auto or"),
     (run, {"per_class": 0}, "--per_class must be a whole number from 1"),
     (run, {"momentum": 1.0}, "--momentum must lie in [0, 1)"),
     (Mixing, {"mixup": -1.0}, "mixup must be a number from 0 to 100"),
@@ -128,6 +146,21 @@ CASES = [
     (Mixing, {}, "Mixing needs mixup or cutmix above 0"),
     (Mixing, {"mixup": 1, "probability": NAN}, "probability must be a number"),
     (augmentation.Cutout, {"size": 2.5}, "size of Cutout must be a whole"),
+    (augmentation.Cutout, {"size": -4}, "size of Cutout must be a whole"),
+    (
+        augmentation.ColorJitter,
+        {"contrast": -1},
+        "contrast of ColorJitter must",
+    ),
+    (augmentation.ColorJitter, {"hue": 3}, "hue of ColorJitter must be a num"),
+    (
+        augmentation.RandAugment,
+        {"magnitude": 11},
+        "of RandAugment must be a num",
+    ),
+    (augmentation.PadAndCrop, {"padding": -1}, "of PadAndCrop must be a whole"),
+    (resized, {"least_area": 5}, "least_area of RandomResizedCrop must be"),
+    (resized, {"aspect": 0}, "aspect of RandomResizedCrop must be"),
     (augmentation.PadAndCrop, {"padding": 0.5}, "must be a whole number"),
     (augmentation.PadAndCrop, {"size": (0, 8)}, "must be height and width"),
     (augmentation.PadAndCrop, {"size": 8}, "must be height and width"),

@@ -127,7 +127,7 @@ def test_every_number_of_branches(branches, tmp_path):
 
 
 SPECIAL = {
-    "css with a main branch": (CSS(variant="main_branch"), {}),
+    "css released": (CSS(variant="released"), {}),
     "dml with averaged weights": (DML(), {"average_weights": 0.9}),
 }
 

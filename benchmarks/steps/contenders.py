@@ -85,6 +85,7 @@ class Ours:
         import keras_css
         from keras_css.data.batches import TrainingBatches
         from keras_css.data.dataset import Split
+        from keras_css.methods import CSS
         from keras_css.training.steps_per_call import decide_steps_per_call
 
         self.backend = contender.backend
@@ -103,7 +104,10 @@ class Ours:
             for spec in case.networks
         ]
         self.distiller = keras_css.OnlineDistiller(
-            networks, method="css" if len(networks) > 1 else "independent"
+            networks,
+            method=CSS(variant="released")
+            if len(networks) > 1
+            else "independent",
         )
         self.images, self.labels = images_of(case)
         self.batches = TrainingBatches(

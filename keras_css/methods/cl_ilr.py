@@ -24,7 +24,7 @@ class CLILR(RampedDistillation):
 
     Args:
         temperature: T.
-        ramp_up_epochs: E of w(e).
+        ramp_up_epochs: E of w(e); None for 80 of 300 of the run.
     """
 
     cohort_size = 1

@@ -18,9 +18,8 @@ from keras_css.supervision import branch_labels
 from keras_css.supervision import member_logits
 from keras_css_runtime.settings import Flag
 
-VARIANTS = ("released", "detached", "main_branch")
-# What a run takes that does not say: plain cost, preferred on validation.
-RECOMMENDED = "main_branch"
+# The first is the default.
+VARIANTS = ("main_branch", "detached", "released")
 # Two networks that are certain of a whole batch would score 0 / 0.
 SMALLEST_CE = 1e-12
 
@@ -49,10 +48,11 @@ class CSS(Distillation):
 
     Args:
         temperature: T.
-        variant: `"released"` lets gradients flow into targets and scores, as
-            the authors' code does; `"detached"` stops both; `"main_branch"`
-            does, too, and has main branches, for networks that are made with
-            `main_branch=True`.
+        variant: `"main_branch"` has main branches, which ship at plain cost,
+            and no gradients in targets and scores; `"detached"` neither;
+            `"released"` is the paper's: gradients flow into both, as in the
+            authors' code. Networks that are not built yet get their main
+            branch here, unless they were made with `main_branch=False`.
         ramp_up_epochs: E of w(e), a weight of all distillation; 0 for 1.
         utility_scores: Whether u_ab is CE_a / CE_b; else 1.
 
@@ -67,7 +67,7 @@ class CSS(Distillation):
     def __init__(
         self,
         temperature=3.0,
-        variant="released",
+        variant="main_branch",
         ramp_up_epochs=0,
         utility_scores=True,
         **kwargs,
@@ -85,7 +85,7 @@ class CSS(Distillation):
 
     @classmethod
     def run_options(cls, epochs):
-        return {"variant": RECOMMENDED}
+        return {"variant": VARIANTS[0]}
 
     @property
     def network_defaults(self):
@@ -97,6 +97,9 @@ class CSS(Distillation):
         }
 
     def meet(self, networks):
+        if self.main_branch:
+            for network in networks.values():
+                network.take_main_branch()
         super().meet(networks)
         branches = sorted({n.num_branches for n in networks.values()})
         heads = {n.joint_labels for n in networks.values()}

@@ -12,6 +12,7 @@ from keras_css.methods.method import Method
 from keras_css.supervision import branch_labels
 from keras_css_runtime.settings import NOT_NEGATIVE
 from keras_css_runtime.settings import POSITIVE
+from keras_css_runtime.settings import Number
 
 # A cohort of one network whose plain branches are the peers.
 PLAIN_BRANCHES = {
@@ -19,8 +20,8 @@ PLAIN_BRANCHES = {
     "transformation": "none",
     "joint_labels": False,
 }
-# The ramp-up of the published recipe: 80 of 300 epochs.
-RAMP_UP_SHARE = 80 / 300
+# The published recipe, of which a run of any length takes the same share.
+RECIPE_EPOCHS, RECIPE_RAMP_UP = 300, 80
 
 
 class Distillation(Method):
@@ -28,11 +29,11 @@ class Distillation(Method):
 
     Args:
         temperature: T.
-        ramp_up_epochs: E of w(e), see `ramp_up`; 0 teaches fully at once.
+        ramp_up_epochs: E of w(e), see `ramp_up`; 0 teaches fully at once,
+            None takes the published share of the training, 80 of 300 epochs.
         ramp_down_epochs: Over so many epochs at the end of training w(e)
             falls to 0, see `ramp_down`; 0 teaches fully to the end.
-        run_epochs: Epochs of the whole training, which `ramp_down_epochs`
-            needs; a command fills them in.
+        run_epochs: Epochs of the whole training; 0 for those of `fit`.
 
     Raises:
         UserError: If an argument is out of range.
@@ -40,7 +41,7 @@ class Distillation(Method):
 
     rules = {
         "temperature": POSITIVE,
-        "ramp_up_epochs": NOT_NEGATIVE,
+        "ramp_up_epochs": Number(0, optional=True),
         "ramp_down_epochs": NOT_NEGATIVE,
         "run_epochs": NOT_NEGATIVE,
     }
@@ -58,18 +59,23 @@ class Distillation(Method):
         self.ramp_up_epochs = ramp_up_epochs
         self.ramp_down_epochs = ramp_down_epochs
         self.run_epochs = run_epochs
+        self.fit_epochs = None
+
+    def begin_fit(self, epochs):
+        before, self.fit_epochs = self.fit_epochs, epochs
+        counts = self.ramp_up_epochs is None or self.ramp_down_epochs
+        return bool(counts and not self.run_epochs and before != epochs)
 
     def ramp_up(self, epoch):
         """Returns w(e), the weight of what is taught."""
-        weight = ramp_up(epoch, self.ramp_up_epochs)
+        epochs = self.run_epochs or self.fit_epochs or RECIPE_EPOCHS
+        length = self.ramp_up_epochs
+        if length is None:
+            length = published_ramp_up(epochs)
+        weight = ramp_up(epoch, length)
         if not self.ramp_down_epochs:
             return weight
-        if not self.run_epochs:
-            raise UserError(
-                "ramp_down_epochs needs the epochs of the whole training, "
-                "received no run_epochs: give them."
-            )
-        return weight * ramp_down(epoch, self.ramp_down_epochs, self.run_epochs)
+        return weight * ramp_down(epoch, self.ramp_down_epochs, epochs)
 
     def supervised(self, logits, labels, sample_weight=None):
         """Returns the sum over branches of CE, a mean over the batch.
@@ -107,22 +113,32 @@ class Distillation(Method):
             "ramp_up_epochs": self.ramp_up_epochs,
             "ramp_down_epochs": self.ramp_down_epochs,
             "run_epochs": self.run_epochs,
+            "fit_epochs": self.fit_epochs,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        epochs = config.pop("fit_epochs", None)
+        method = super().from_config(config)
+        method.fit_epochs = epochs
+        return method
 
 
 class RampedDistillation(Distillation):
-    """A method whose teaching sets in slowly, by default over 80 epochs.
+    """A method whose teaching sets in slowly, by default as published."""
 
-    A command's run of E epochs takes the same share of them as the published
-    recipe, 80 of 300.
-    """
-
-    def __init__(self, temperature=3.0, ramp_up_epochs=80, **kwargs):
+    def __init__(self, temperature=3.0, ramp_up_epochs=None, **kwargs):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
 
     @classmethod
     def run_options(cls, epochs):
-        return {"ramp_up_epochs": max(1, round(RAMP_UP_SHARE * epochs))}
+        return {"ramp_up_epochs": published_ramp_up(epochs)}
+
+
+def published_ramp_up(epochs):
+    """Returns E for a training of so many epochs."""
+    return max(1, round(RECIPE_RAMP_UP / RECIPE_EPOCHS * epochs))
 
 
 def check_plain(method, networks, fewest=1, most=None):

@@ -32,7 +32,7 @@ class FFL(RampedDistillation):
 
     Args:
         temperature: T.
-        ramp_up_epochs: E of w(e).
+        ramp_up_epochs: E of w(e); None for 80 of 300 of the run.
 
     Raises:
         UserError: If a tail does not end with global average pooling.
@@ -41,7 +41,7 @@ class FFL(RampedDistillation):
     cohort_size = 1
     network_defaults = {**PLAIN_BRANCHES, "num_branches": 2}
 
-    def __init__(self, temperature=3.0, ramp_up_epochs=80, **kwargs):
+    def __init__(self, temperature=3.0, ramp_up_epochs=None, **kwargs):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
         self.fusions = []
 

@@ -106,8 +106,16 @@ class Method(keras.layers.Layer):
 
     @classmethod
     def run_options(cls, epochs):
-        """Returns arguments that a command takes where nothing is said."""
+        """Returns arguments that a run writes down where nothing is said."""
         return {}
+
+    def begin_fit(self, epochs):
+        """Hears of a `fit`; returns whether compiled steps are out of date.
+
+        Args:
+            epochs: Those in which the whole training ends.
+        """
+        return False
 
     @property
     def own_networks(self):

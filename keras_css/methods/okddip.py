@@ -36,7 +36,7 @@ class OKDDip(RampedDistillation):
 
     Args:
         temperature: T.
-        ramp_up_epochs: E of w(e).
+        ramp_up_epochs: E of w(e); None for 80 of 300 of the run.
         detach: Whether gradients stop at the targets; in the released code
             they do not, and the attention learns through them.
         target_epsilon: Added to the targets' probabilities inside the
@@ -55,7 +55,7 @@ class OKDDip(RampedDistillation):
     def __init__(
         self,
         temperature=3.0,
-        ramp_up_epochs=80,
+        ramp_up_epochs=None,
         detach=False,
         target_epsilon=0.0,
         **kwargs,

@@ -31,7 +31,7 @@ class ONE(RampedDistillation):
 
     Args:
         temperature: T.
-        ramp_up_epochs: E of w(e).
+        ramp_up_epochs: E of w(e); None for 80 of 300 of the run.
         target_epsilon: Added to the teacher's probabilities inside the
             divergence, 1e-7 in the released code.
     """
@@ -42,7 +42,7 @@ class ONE(RampedDistillation):
     rules = {"target_epsilon": FRACTION}
 
     def __init__(
-        self, temperature=3.0, ramp_up_epochs=80, target_epsilon=0.0, **kwargs
+        self, temperature=3.0, ramp_up_epochs=None, target_epsilon=0.0, **kwargs
     ):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
         self.target_epsilon = target_epsilon

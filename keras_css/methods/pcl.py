@@ -33,7 +33,7 @@ class PCL(RampedDistillation):
 
     Args:
         temperature: T.
-        ramp_up_epochs: E of w(e).
+        ramp_up_epochs: E of w(e); None for 80 of 300 of the run.
         decay: Largest decay of the average; 1 - 1 / (step + 1) before.
     """
 
@@ -44,7 +44,7 @@ class PCL(RampedDistillation):
     rules = {"decay": FRACTION}
 
     def __init__(
-        self, temperature=3.0, ramp_up_epochs=80, decay=0.999, **kwargs
+        self, temperature=3.0, ramp_up_epochs=None, decay=0.999, **kwargs
     ):
         super().__init__(temperature, ramp_up_epochs, **kwargs)
         self.decay = decay

@@ -48,7 +48,8 @@ class MultiBranchNetwork(keras.Model):
         transformation: A name of `TRANSFORMATIONS` or a `Transformation`.
         joint_labels: Whether each head has C * n columns (class x
             transformation, CSS) rather than C.
-        main_branch: Whether there is a main branch beside the n.
+        main_branch: Whether there is a main branch beside the n; None leaves
+            that to the method of the network's cohort.
         preprocessing: Optional Keras layer in front of the trunk, for example
             the `Rescaling` that normalises uint8 pixels; saved along. Networks
             of a cohort that are given the same layer share it, in saved files,
@@ -83,7 +84,7 @@ class MultiBranchNetwork(keras.Model):
         num_branches: int = 3,
         transformation: str | Transformation = "corner_erase",
         joint_labels: bool = True,
-        main_branch: bool = False,
+        main_branch: bool | None = None,
         preprocessing: keras.layers.Layer | None = None,
         class_names: Sequence[str] | None = None,
         **kwargs: Any,
@@ -93,7 +94,7 @@ class MultiBranchNetwork(keras.Model):
         num_classes = _whole_number("num_classes", num_classes, least=2)
         num_branches = _whole_number("num_branches", num_branches, least=1)
         Flag().check("joint_labels", joint_labels)
-        Flag().check("main_branch", main_branch)
+        Flag(optional=True).check("main_branch", main_branch)
         check_preprocessing(preprocessing)
         self.backbone = backbones.get(backbone)
         check_readable("A network's backbone", self.backbone, REGISTER)
@@ -107,6 +108,7 @@ class MultiBranchNetwork(keras.Model):
         self.transformation.check(num_branches)
         self.joint_labels = bool(joint_labels)
         self.main_branch = bool(main_branch)
+        self._may_take_one = main_branch is None
         self.preprocessing = preprocessing
         self.class_names = check_class_names(class_names, num_classes)
         self.image_shape = None
@@ -118,6 +120,21 @@ class MultiBranchNetwork(keras.Model):
             self.trunk = self.backbone.trunk()
             self.tails = [self.backbone.tail() for _ in range(tails)]
             self.heads = [LinearHead(width) for width in widths]
+
+    def take_main_branch(self):
+        """Adds a main branch, if that was left open and nothing is built."""
+        if not self._may_take_one or self.main_branch or self.built:
+            return
+        with default_precision(self.dtype_policy):
+            if not self.on_images:
+                self.tails.append(self.backbone.tail())
+                # Weights come in the order of layers: tails before heads, as
+                # in copies that are made with a main branch.
+                self._layers.remove(self.tails[-1])
+                place = self._layers.index(self.heads[0])
+                self._layers.insert(place, self.tails[-1])
+            self.heads.append(LinearHead(self.num_classes))
+        self.main_branch = True
 
     def build(self, input_shape):
         check_image_shape(input_shape)

@@ -103,6 +103,8 @@ def _typed(name, text, default):
     if isinstance(default, str):
         return text
     value = literal(text)
+    # What has a default of another kind than None is a number.
+    default = 0.0 if default is None else default
     number = isinstance(default, float) and isinstance(value, int)
     if number and not isinstance(value, bool):
         return float(value)

@@ -243,6 +243,8 @@ class OnlineDistiller(
                 NaN or infinite.
         """
         self._refuse_several()
+        if self.method.begin_fit(epochs):
+            self.train_function = self.test_function = None
         x = self._check_and_build(x, y)
         self._hold(getattr(x, "resident", None))
         if isinstance(validation_data, (tuple, list)):

@@ -71,7 +71,6 @@ def test_means_are_over_different_students_and_what_is_defined():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-@pytest.mark.filterwarnings("error")
 def test_none_where_a_measure_says_nothing():
     always = logits(np.full(10, 2))
     alone = pairwise_agreement({"a": logits(A)}, LABELS)

@@ -88,7 +88,7 @@ def test_the_best_is_the_cheapest_within_a_standard_error():
 
 @pytest.mark.once
 def test_students_of_the_networks_that_may_ship():
-    parts = tiny.cohort("css", num_branches=2).student_parts()
+    parts = tiny.cohort(num_branches=2).student_parts()
     assert shipping(parts) == parts
     own = [f"network_a/branch_{i}" for i in range(2)] + ["network_a"]
     for ship in ("network_a", ["network_a"]):

@@ -54,12 +54,22 @@ class Case:
         begin: Optional function that sets the method's state once it has met
             its cohort.
         seed: Of what the networks put out.
+        joint: Whether networks may have joint labels.
     """
 
     def __init__(
-        self, method, shapes, formula, detached=(), turns=1, begin=None, seed=1
+        self,
+        method,
+        shapes,
+        formula,
+        detached=(),
+        turns=1,
+        begin=None,
+        seed=1,
+        joint=True,
     ):
         self.method, self.formula, self.begin = method, formula, begin
+        self.joint = joint
         self.shapes, self.detached, self.turns = shapes, detached, turns
         self.seed = seed
 
@@ -76,6 +86,7 @@ class Case:
         names = {n.split("/")[0] for n in self.shapes}
         count = len([name for name in names if "network" in name])
         options = dict(self.method.network_defaults)
+        options["joint_labels"] &= self.joint
         branches = self.shapes["network_a/logits"][1]
         networks = [
             tiny.network(C, **{**options, "num_branches": branches})
@@ -224,8 +235,19 @@ CASES = {
         two(logits=(3 * C, 3)),
         functools.partial(formulas.css, released=True),
     ),
+    "css released, three": lambda: Case(
+        CSS(variant="released", **RAMP),
+        {f"network_{letter}/logits": (3 * C, 3) for letter in "abc"},
+        functools.partial(formulas.css, released=True),
+    ),
     "css detached": lambda: Case(
         CSS(variant="detached", **RAMP), two(logits=(3 * C, 3)), formulas.css
+    ),
+    "css plain heads": lambda: Case(
+        CSS(variant="detached", **RAMP),
+        two(logits=(C, 3)),
+        functools.partial(formulas.css, ce_of=formulas.plain_ce),
+        joint=False,
     ),
     "css main": lambda: Case(
         CSS(variant="main_branch", **RAMP),
@@ -365,3 +387,35 @@ def test_samples_without_weight_do_not_count(name):
     else:
         expected = formula(part, part, LABELS[:2])
     assert whole == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["css released", "css detached"])
+def test_certain_networks_and_batches_without_weight_stay_finite(name):
+    """Cross-entropies of exactly 0 must not make the scores 0 / 0."""
+    case, loss, _ = met(name)
+    logits = np.full((B, 3 * C, 3), -50.0, FLOATX)
+    for i in range(3):
+        logits[np.arange(B), LABELS * 3 + i, i] = 50.0
+    value, gradients = loss(dict.fromkeys(case.shapes, logits), LABELS)
+    assert np.isfinite(value)
+    assert all(np.isfinite(gradient).all() for gradient in gradients.values())
+    value, _ = loss(case.outputs(), LABELS, np.zeros(B, FLOATX))
+    assert value == 0
+
+
+def test_the_terms_that_css_logs():
+    case, _, _ = met("css detached")
+    with keras.StatelessScope():
+        terms = case.method.compute_losses(
+            nested(case.outputs()), LABELS, epoch=EPOCH
+        )
+    terms = {name: float(value) for name, value in terms.items()}
+    for own, other in ("ab", "ba"):
+        ce, kd, score, loss = (
+            terms[f"network_{own}/{name}"]
+            for name in ("ce", "kd", "utility_score", "loss")
+        )
+        z = case.outputs()[f"network_{own}/logits"].astype("float64")
+        assert ce == pytest.approx(formulas.joint_ce(z, LABELS), rel=1e-5)
+        assert score == pytest.approx(ce / terms[f"network_{other}/ce"])
+        assert loss == pytest.approx(ce + 9 * W * score * kd)

@@ -6,6 +6,8 @@ those targets held still. Labels `y` are classes `(B,)` or distributions over
 them `(B, C)`.
 """
 
+import itertools
+
 import numpy as np
 import scipy.optimize
 
@@ -229,19 +231,21 @@ def independent(x, fixed, y, w, t):
     )
 
 
-def css(x, fixed, y, w, t, released=False, scores=True):
-    """CSS of two networks; with or without utility scores."""
-    names = ("network_a", "network_b")
+def plain_ce(logits, y):
+    """Mean over the branches of the cross-entropy of the classes."""
+    return np.mean([ce(p, y) for p in branches(logits)])
+
+
+def css(x, fixed, y, w, t, released=False, scores=True, ce_of=joint_ce):
+    """CSS; with or without utility scores."""
+    names = sorted(name for name in x if name.endswith("/logits"))
     source = x if released else fixed
     total = 0.0
-    for own, other in (names, names[::-1]):
-        z, q = branches(x[f"{own}/logits"]), branches(source[f"{other}/logits"])
-        u = joint_ce(source[f"{own}/logits"], y) / joint_ce(
-            source[f"{other}/logits"], y
-        )
-        taught = np.mean([kd(q[i], p, t) for i, p in enumerate(z)])
-        total += joint_ce(x[f"{own}/logits"], y)
-        total += (u if scores else 1.0) * w * taught
+    for own, other in itertools.permutations(names, 2):
+        pairs = zip(branches(source[other]), branches(x[own]))
+        u = ce_of(source[own], y) / ce_of(source[other], y) if scores else 1.0
+        taught = u * w * np.mean([kd(q, p, t) for q, p in pairs])
+        total += (ce_of(x[own], y) + taught) / (len(names) - 1)
     return total
 
 

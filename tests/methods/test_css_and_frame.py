@@ -1,197 +1,22 @@
-"""Losses and their gradients, held against NumPy in float64."""
+"""What any method has: own layers and state, teaching that comes and goes."""
 
 import keras
 import numpy as np
 import pytest
 import tiny
 
-from keras_css import SGD
 from keras_css import OnlineDistiller
 from keras_css import UserError
 from keras_css import methods
+from keras_css.methods import CLILR
 from keras_css.methods import CSS
 from keras_css.methods import DML
-from keras_css.methods import Independent
 from keras_css.methods import Method
+from keras_css.methods import losses
+from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.supervision import branch_labels
-
-CLASSES, BRANCHES, BATCH = 4, 3, 6
-
-
-class TableNetwork(keras.Model):
-    """A network whose logits are its weights: gradients can be read off.
-
-    The first pixel of an image says which row of the table is its logits.
-    """
-
-    def __init__(self, logits, num_classes=CLASSES):
-        super().__init__()
-        self.num_classes = num_classes
-        self.num_branches = logits.shape[2]
-        self.joint_labels = logits.shape[1] != num_classes
-        self.main_branch = False
-        self.table = self.add_weight(shape=logits.shape, name="table")
-        self.table.assign(logits)
-        self.built = True
-
-    def call(self, images, training=None):
-        row = keras.ops.cast(images[:, 0, 0, 0], "int32")
-        logits = keras.ops.take(self.table, row, axis=0)
-        return {"logits": logits, "features": logits[:, :2]}
-
-
-def tables(seed, count=2, joint=True):
-    """Returns random logits of `count` networks."""
-    rng = np.random.default_rng(seed)
-    columns = CLASSES * BRANCHES if joint else CLASSES
-    return rng.normal(0, 2, (count, BATCH, columns, BRANCHES))
-
-
-def step(method, logits, labels, sample_weight=None):
-    """Returns the logs of one real training step and dL/dlogits."""
-    networks = [TableNetwork(z.astype("float32")) for z in logits]
-    distiller = OnlineDistiller(networks, method=method)
-    distiller.compile(SGD(0.1, momentum=0.9, weight_decay=0.0))
-    images = np.tile(np.arange(BATCH)[:, None, None, None], (1, 4, 4, 1))
-    distiller.build(images.shape)
-    logs = distiller.train_on_batch(
-        images.astype("float32"),
-        labels,
-        sample_weight=sample_weight,
-        return_dict=True,
-    )
-    # From rest, the velocity after one step is the gradient.
-    gradients = {
-        id(variable): distiller.optimizer.velocities[i]
-        for i, variable in enumerate(distiller.trainable_variables)
-    }
-    return (
-        {name: float(value) for name, value in logs.items()},
-        [
-            keras.ops.convert_to_numpy(gradients[id(network.table)])
-            for network in networks
-        ],
-    )
-
-
-def log_softmax(z):
-    z = z - z.max(axis=1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-
-
-def reference(logits, labels, weight, kind, fixed=None):
-    """The formulas in NumPy: `(loss, terms)`.
-
-    Args:
-        fixed: Logits whose values stand in for what is detached.
-    """
-    weight = np.ones(BATCH) if weight is None else weight
-    fixed = logits if fixed is None else fixed
-    joint = logits[0].shape[1] != CLASSES
-
-    def ce(z):
-        columns = labels[:, None] * BRANCHES + np.arange(BRANCHES)
-        columns = columns if joint else np.tile(labels[:, None], BRANCHES)
-        picked = np.take_along_axis(log_softmax(z), columns[:, None, :], 1)
-        return np.mean(weight * -picked[:, 0].mean(axis=1))
-
-    def kl(target, z):
-        log_q, log_p = log_softmax(target / 3), log_softmax(z / 3)
-        value = (np.exp(log_q) * (log_q - log_p)).sum(axis=1).mean(axis=1)
-        return np.mean(weight * value)
-
-    if kind == "independent":
-        losses = [ce(z) for z in logits]
-        return sum(losses), {"ce": losses}
-    total, terms = 0.0, {"ce": [], "kd": [], "utility_score": [], "loss": []}
-    for a, z in enumerate(logits):
-        others = [b for b in range(len(logits)) if b != a]
-        kds = [kl(fixed[b], z) for b in others]
-        scores = [ce(fixed[a]) / ce(fixed[b]) for b in others]
-        loss = ce(z) + 9 * np.dot(scores, kds) / len(others)
-        for name, value in (
-            ("ce", ce(z)),
-            ("kd", np.mean(kds)),
-            ("utility_score", np.mean(scores)),
-            ("loss", loss),
-        ):
-            terms[name].append(value)
-        total += loss
-    return total, terms
-
-
-CASES = [
-    ("css", "released", 2, True),
-    ("css", "detached", 2, True),
-    ("css", "released", 3, True),
-    ("css", "detached", 2, False),
-    ("independent", None, 2, True),
-    ("independent", None, 1, False),
-]
-
-
-@pytest.mark.parametrize(("name", "variant", "count", "joint"), CASES)
-@pytest.mark.parametrize("weighted", [False, True])
-def test_losses_and_gradients(name, variant, count, joint, weighted):
-    logits = tables(1, count, joint)
-    rng = np.random.default_rng(2)
-    labels = rng.integers(0, CLASSES, BATCH).astype("int32")
-    weight = rng.uniform(0, 2, BATCH) if weighted else None
-    method = CSS(variant=variant) if name == "css" else Independent()
-    logs, gradients = step(method, logits, labels, weight)
-
-    total, terms = reference(logits, labels, weight, name)
-    assert logs["loss"] == pytest.approx(total, rel=1e-5)
-    for term, values in terms.items():
-        for letter, value in zip("abc", values):
-            found = logs[f"network_{letter}/{term}"]
-            assert found == pytest.approx(value, rel=1e-5), term
-
-    # Central differences in float64 at 40 random places of each network.
-    detached = logits if variant == "detached" else None
-    for a, gradient in enumerate(gradients):
-        for place in rng.integers(0, gradient.size, 40):
-            place = np.unravel_index(place, gradient.shape)
-            ends = []
-            for sign in (1, -1):
-                moved = logits.copy()
-                moved[a][place] += sign * 1e-5
-                ends.append(
-                    reference(moved, labels, weight, name, fixed=detached)[0]
-                )
-            slope = (ends[0] - ends[1]) / 2e-5
-            assert gradient[place] == pytest.approx(slope, rel=1e-4, abs=1e-6)
-
-
-def test_detaching_changes_the_gradient_and_not_the_loss():
-    logits, labels = tables(1), np.arange(BATCH, dtype="int32") % CLASSES
-    released, own = step(CSS(variant="released"), logits, labels)
-    detached, other = step(CSS(variant="detached"), logits, labels)
-    assert released["loss"] == pytest.approx(detached["loss"], rel=1e-6)
-    assert np.abs(own[0] - other[0]).max() > 1e-3
-
-
-def test_a_label_that_is_no_class_makes_the_loss_nan():
-    labels = np.array([0, 1, 2, 3, 0, CLASSES], "int32")
-    for joint in (True, False):
-        logs, _ = step(Independent(), tables(1, 1, joint), labels)
-        assert np.isnan(logs["loss"])
-
-
-def test_certain_networks_and_batches_without_weight_stay_finite():
-    """Cross-entropies of exactly 0 must not make the scores 0 / 0."""
-    labels = np.arange(BATCH, dtype="int32") % CLASSES
-    logits = np.full((2, BATCH, CLASSES * BRANCHES, BRANCHES), -50.0)
-    for i in range(BRANCHES):
-        logits[:, np.arange(BATCH), labels * BRANCHES + i, i] = 50.0
-    for variant in ("released", "detached"):
-        logs, gradients = step(CSS(variant=variant), logits, labels)
-        assert np.isfinite(logs["loss"])
-        assert all(np.isfinite(gradient).all() for gradient in gradients)
-    logs, _ = step(CSS(), tables(1), labels, np.zeros(BATCH))
-    assert logs["loss"] == 0
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -290,8 +115,58 @@ def test_teaching_fades_out_over_the_last_epochs():
         )
         assert float(found) == pytest.approx(expected, abs=1e-6)
     assert (expected, method.ramp_up(5), method.ramp_up(7)) == (0, 1, 0.5)
-    with pytest.raises(UserError, match="received no run_epochs"):
-        DML(ramp_down_epochs=4).ramp_up(0)
+
+
+def test_ramps_know_how_long_fit_takes():
+    """The published share of it; compiled steps do not outlive another one."""
+    x, y = tiny.images(8)
+    method = CLILR(ramp_down_epochs=2)
+    distiller = tiny.cohort(method, count=1, **PLAIN_BRANCHES)
+    distiller.build((None, *x.shape[1:]))
+    assert method.ramp_up(40) == losses.ramp_up(40, 80), "of 300 epochs"
+    for epochs, length in ((5, 1), (12, 3)):
+        logs = distiller.fit(
+            x, y, epochs=epochs, initial_epoch=epochs - 3, verbose=0
+        ).history
+        names = ("loss", "network_a/ce", "network_a/kd")
+        for i, (loss, ce, kd) in enumerate(zip(*map(logs.get, names))):
+            epoch = epochs - 3 + i
+            weight = losses.ramp_up(epoch, length)
+            weight *= losses.ramp_down(epoch, 2, epochs)
+            assert loss == pytest.approx(ce + weight * kd, rel=1e-5)
+    assert method.run_options(12) == {"ramp_up_epochs": 3}
+    loaded = CLILR.from_config(method.get_config())
+    assert loaded.ramp_up(2) == method.ramp_up(2), "as files say of losses"
+    assert not method.begin_fit(12)
+    assert method.begin_fit(9)
+    assert not CLILR(ramp_up_epochs=3).begin_fit(9)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("transformation", ["corner_erase", "rotation"])
+def test_networks_take_a_main_branch_where_the_method_has_one(transformation):
+    def made(method="css", **options):
+        networks = [
+            tiny.network(transformation=transformation, **options)
+            for _ in range(2)
+        ]
+        distiller = OnlineDistiller(networks, method)
+        distiller.build((None, 8, 8, 1))
+        return distiller
+
+    left_open = made()
+    assert "network_b/main" in left_open.student_parts()
+    shapes = [weight.shape for weight in left_open.weights]
+    said = made(main_branch=True)
+    assert shapes == [weight.shape for weight in said.weights]
+    for method in ("independent", CSS(variant="released")):
+        assert "network_b/main" not in made(method).student_parts()
+    with pytest.raises(UserError, match=r"main_branch=True. Received: \[False"):
+        made(main_branch=False)
+    built = tiny.network()
+    built.build((None, 8, 8, 1))
+    with pytest.raises(UserError, match=r"Received: \[False, True\]"):
+        OnlineDistiller([built, tiny.network()])
 
 
 def test_what_does_not_suit_a_method_is_refused():

@@ -16,19 +16,20 @@ from keras_css.methods import METHODS
 from keras_css.methods import PCL
 from keras_css.methods import OKDDip
 
-MAIN = "css with a main branch"
+RELEASED = "css released"
 VIEWS = "css of rotated images"
 LINEAR = "kdcl linear"
 GENERAL = "kdcl general"
-NAMES = [*METHODS.names(), MAIN, VIEWS, LINEAR, GENERAL]
+NAMES = [*METHODS.names(), RELEASED, VIEWS, LINEAR, GENERAL]
 
 
 def cohort(name, **options):
     """Returns a compiled cohort of tiny networks, as the method has it."""
-    if name in (MAIN, VIEWS):
-        method = CSS(variant="main_branch")
-        if name == VIEWS:
-            options["transformation"] = "rotation"
+    if name == VIEWS:
+        method = CSS()
+        options["transformation"] = "rotation"
+    elif name == RELEASED:
+        method = CSS(variant="released")
     elif name in (LINEAR, GENERAL):
         method = KDCL(target=name.removeprefix("kdcl "))
     else:

@@ -35,6 +35,8 @@ def plain(branches=1):
     )
 
 
+# Of what there is one of, a share is 1.
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 def test_the_only_branch_of_one_is_its_own_teacher():
     distiller = OnlineDistiller([plain()], ONE())
     x, _ = tiny.images()

@@ -141,7 +141,8 @@ class CSSCase(GoldenCase):
     }
 
     def method(self):
-        return CSS(temperature=float(self.values["config/temperature"]))
+        temperature = float(self.values["config/temperature"])
+        return CSS(temperature, variant="released")
 
     def branches(self):
         return int(self.values["config/branches"])

@@ -63,7 +63,7 @@ def test_a_teacher_is_frozen_and_no_part_of_the_cohort(tmp_path):
 def test_each_branch_learns_from_the_teacher():
     model = teacher()
     distiller = OnlineDistiller(
-        [tiny.network(), tiny.network()], "css", teachers=[model, model]
+        [tiny.network(), tiny.network()], "independent", teachers=[model] * 2
     )
     distiller.compile()
     x, y = tiny.images(4)
