@@ -28,7 +28,7 @@ def advice(methods, train=0.99, validation_images=500, ensemble=0.02):
     cells = {}
     for method, values in methods.items():
         for seed, value in enumerate(values):
-            both = min(value + ensemble, 1.0)
+            both = min(value + ensemble, 0.99)
             six = [value, 0.1, value, 0.1, both, 0.1]
             found = result(six, [a - 0.01 for a in six])
             found["train"] = dict.fromkeys(found["test"], train)
