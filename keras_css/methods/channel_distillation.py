@@ -164,14 +164,10 @@ class ChannelDistillation(InsideDistillation):
         """
         e = ops.cast(epoch, dtype) + 1.0
         labels_too = ops.cast(e > self.alone_epochs, dtype)
-        c = self.cd_weight * ops.ones((), dtype)
+        c = ops.cast(self.cd_weight, dtype)
         for first in self.decays:
-            c = c * ops.where(e >= first, self.cd_decay, 1.0)
-        return (
-            self.ce_weight * labels_too,
-            self.kd_weight * labels_too,
-            ops.cast(c, dtype),
-        )
+            c = c * (1.0 - (1.0 - self.cd_decay) * ops.cast(e >= first, dtype))
+        return self.ce_weight * labels_too, self.kd_weight * labels_too, c
 
     def compute_losses(
         self, outputs, labels, sample_weight=None, epoch=0.0, training=False

@@ -216,7 +216,7 @@ class SSKD(InsideDistillation):
                 now = target[: ops.shape(z)[0]]
                 kd = self.taught(now, z, sample_weight)
             if said is not None and training:
-                first = ops.cast(epoch < self.module_epochs, z.dtype)
+                first = ops.cast(ops.less(epoch, self.module_epochs), z.dtype)
                 self.following.assign(ops.cast(first, self.following.dtype))
                 learns = 1.0 - first if self.wait else learns
                 kd_turned = self.turned_loss(

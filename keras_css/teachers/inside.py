@@ -144,11 +144,13 @@ class OpenTeacher(Teacher):
         """
         images = self.seen(images)
         if training and self.batch_statistics:
+            # Vectors as copies: PyTorch moves statistics in place.
+            values = [
+                ops.copy(v) if len(v.shape) == 1 else v.value
+                for v in self.model.non_trainable_variables
+            ]
             (logits, *layers), _ = self.model.stateless_call(
-                [],
-                [v.value for v in self.model.non_trainable_variables],
-                images,
-                training=True,
+                [], values, images, training=True
             )
         else:
             logits, *layers = self.model(images, training=False)
