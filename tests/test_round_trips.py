@@ -138,7 +138,7 @@ def test_cohorts_of_every_method(name, tmp_path):
     """Gates, attentions, fused classifiers and averaged copies included."""
     method, more = SPECIAL.get(name) or (METHODS.get(name)(), {})
     # These look between the stages of a backbone; a cut model has none.
-    staged = name in ("ffl", "hssakd")
+    staged = name in ("ffl", "hssakd", "channel_distillation")
     networks = [
         MultiBranchNetwork(
             tiny.TinyBackbone()
@@ -436,7 +436,7 @@ def test_a_cohort_that_no_file_can_hold_says_so_when_it_is_saved(tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ["ffl", "hssakd"])
+@pytest.mark.parametrize("name", ["ffl", "hssakd", "channel_distillation"])
 def test_methods_that_look_between_stages_refuse_cut_models(name):
     method = METHODS.get(name)()
     networks = [

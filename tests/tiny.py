@@ -8,6 +8,7 @@ from keras_css.backbones import Backbone
 from keras_css.backbones.batch_norm import BatchNorm
 from keras_css.data.dataset import Split
 from keras_css.methods import CSS
+from keras_css.teachers import teacher_of
 from keras_css.training.seed import set_seed
 
 
@@ -58,7 +59,7 @@ def teachers(method):
     one = network(num_branches=1, transformation="none", joint_labels=False)
     trained = keras_css.OnlineDistiller([one], "independent")
     trained.build((None, 8, 8, 1))
-    return [trained.student("network_a/branch_0")]
+    return [teacher_of(trained, "network_a/branch_0")]
 
 
 def images(count=12, num_classes=4, size=8, seed=0):

@@ -1,6 +1,7 @@
 """The methods, by name: how the networks of a cohort teach each other."""
 
 from keras_css.errors import UserError
+from keras_css.methods.channel_distillation import ChannelDistillation
 from keras_css.methods.cl_ilr import CLILR
 from keras_css.methods.cs_kd import CSKD
 from keras_css.methods.css import CSS
@@ -15,6 +16,7 @@ from keras_css.methods.okddip import OKDDip
 from keras_css.methods.okddip import OKDDipNetworks
 from keras_css.methods.one import ONE
 from keras_css.methods.pcl import PCL
+from keras_css.methods.sskd import SSKD
 from keras_css.methods.switokd import SwitOKD
 from keras_css.registry import Registry
 
@@ -34,6 +36,8 @@ METHODS = Registry(
         "hssakd": HSSAKD,
         "cs_kd": CSKD,
         "kd": KD,
+        "channel_distillation": ChannelDistillation,
+        "sskd": SSKD,
         "switokd": SwitOKD,
     },
 )
@@ -75,6 +79,8 @@ __all__ = [
     "METHODS",
     "ONE",
     "PCL",
+    "SSKD",
+    "ChannelDistillation",
     "Independent",
     "Method",
     "OKDDip",

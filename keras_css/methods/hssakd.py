@@ -14,6 +14,8 @@ from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
 from keras_css.networks.head import LinearHead
+from keras_css.networks.stages import pooled
+from keras_css.networks.stages import stage_outputs
 from keras_css.supervision import branch_labels
 from keras_css.supervision.transformations.rotation import turned
 from keras_css_runtime.settings import NOT_NEGATIVE
@@ -89,7 +91,7 @@ class HSSAKD(Distillation):
 
     def begin(self, networks):
         for network in networks.values():
-            check_square(network.image_shape)
+            check_square(network.image_shape, "HSSAKD")
 
     def call_networks(self, networks, views, training=None):
         outputs = {}
@@ -100,7 +102,7 @@ class HSSAKD(Distillation):
             if training:
                 images = rotated(images)
             maps = stage_outputs(network, images, training)
-            output = network.outputs_of([network.tails[0].layers[-1](maps[-1])])
+            output = network.outputs_of([pooled(network, maps[-1])])
             joint = [
                 aux(feature_map, training=training)
                 for aux, feature_map in zip(own, maps[1:])
@@ -182,7 +184,7 @@ def aggregate_of_turns(auxiliaries, turns, num_classes):
     return sum(said) / len(said)
 
 
-def check_square(image_shape):
+def check_square(image_shape, title):
     """Raises `UserError` unless `(H, W, channels)` can be turned by 90 degrees.
 
     Networks for images of any size are taken as they are.
@@ -190,8 +192,8 @@ def check_square(image_shape):
     height, width = image_shape[:2]
     if None not in (height, width) and height != width:
         raise UserError(
-            "HSSAKD turns images by 90 degrees: they must be square, received "
-            f"{height}x{width}."
+            f"{title} turns images by 90 degrees: they must be square, "
+            f"received {height}x{width}."
         )
 
 
@@ -219,20 +221,6 @@ def joint_labels(labels, turns, num_classes):
     known = ops.logical_and(labels >= 0, labels < num_classes)
     joint = [ops.where(known, labels * ROTATIONS + r, -1) for r in range(turns)]
     return ops.concatenate(joint, axis=0)
-
-
-def stage_outputs(network, images, training):
-    """Returns what each stage of a plain network puts out, in order."""
-    x = network.prepared(images)
-    maps = []
-    for stage in network.trunk.layers:
-        x = stage(x, training=training)
-        maps.append(x)
-    x = network.seen(x, 0)
-    for stage in network.tails[0].layers[:-1]:
-        x = stage(x, training=training)
-        maps.append(x)
-    return maps
 
 
 def auxiliary(backbone, place, columns):

@@ -33,6 +33,8 @@ class Method(keras.layers.Layer):
         wants_teacher: Whether it learns from finished teachers: it then finds
             `TEACHERS` of `from_teachers` in the outputs, except where nobody
             teaches (evaluation of a cohort that was loaded).
+        looks_inside: Whether it then asks teachers itself, by `ask_teachers`,
+            for more than logits.
         rules: Dict from an argument's name to its
             `keras_css_runtime.settings.Rule`. A subclass names its own; those
             of its base hold, too.
@@ -51,6 +53,7 @@ class Method(keras.layers.Layer):
     augment_each_view = False
     class_pairs = False
     wants_teacher = False
+    looks_inside = False
     rules = {}
 
     def __new__(cls, *args, **kwargs):
@@ -103,6 +106,32 @@ class Method(keras.layers.Layer):
             for name, network in networks.items()
             if network.main_branch
         }
+
+    def meet_teachers(self, teachers):
+        """Returns teachers as the method asks them; called when they come.
+
+        Args:
+            teachers: Tuple of `Teacher`s of the cohort's classes, may be empty.
+
+        Raises:
+            UserError: If they do not suit the method.
+        """
+        return teachers
+
+    def ask_teachers(self, teachers, views, training):
+        """Returns what teachers say of a batch, if the method `looks_inside`.
+
+        Args:
+            teachers: Those of `meet_teachers`.
+            views: As of `call_networks`.
+            training: Whether this is a training step.
+
+        Returns:
+            What the method finds as `TEACHERS` in the outputs.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define ask_teachers."
+        )
 
     @classmethod
     def run_options(cls, epochs):

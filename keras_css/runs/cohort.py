@@ -180,7 +180,7 @@ def float32_twin(config, dataset, distiller):
     if config.precision == "float32":
         return distiller
     exact = dataclasses.replace(config, precision="float32")
-    twin = build_distiller(exact, dataset)
+    twin = build_distiller(exact, dataset, teachers=distiller.teachers)
     twin.build((None, *dataset.image_shape))
     return twin
 

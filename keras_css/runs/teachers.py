@@ -9,6 +9,7 @@ from keras_css.runs.checkpoints import checksum
 from keras_css.runs.cohort import load_cohort
 from keras_css.runs.folder import RunFolder
 from keras_css.teachers import Teacher
+from keras_css.teachers import teacher_of
 from keras_css.untrusted.keras_files import load_keras
 from keras_css_runtime.shapes import is_result
 
@@ -89,5 +90,4 @@ def _of_run(text, folder, student):
     if student not in distiller.student_parts():
         raise unknown_name("student", student, distiller.student_parts())
     about = {"student": student, "sha256": checksum(folder.cohort)}
-    model = distiller.student(student)
-    return Teacher(model, text, result["class_names"], about)
+    return teacher_of(distiller, student, text, result["class_names"], about)

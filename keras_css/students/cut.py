@@ -56,7 +56,7 @@ def cut_student(networks, parts, image_shape=None):
     with default_precision("float32"):
         names = sorted({name for name, _ in parts})
         shape = _image_shape(networks[names[0]], image_shape)
-        twins = {name: _float32_twin(networks[name], shape) for name in names}
+        twins = {name: float32_copy(networks[name], shape) for name in names}
         name_apart(twins)
         student = fold_batch_norm(_assemble(twins, parts, shape))
         _forget_initializers(student)
@@ -192,7 +192,7 @@ def _image_shape(network, image_shape):
     return shape
 
 
-def _float32_twin(network, shape):
+def float32_copy(network, shape):
     """Returns a copy of a network in float32, whatever its precision."""
     twin = type(network).from_config(
         with_policy(own_config(network), "float32")

@@ -27,9 +27,15 @@ class Teacher:
         class_names: Its C names in order, where known.
         about: Dict that tells it from others, for `config.json`.
 
+    Attributes:
+        network: `(MultiBranchNetwork, branch)` that the model was cut from,
+            whose stages methods may look at (see `inside`), or None.
+
     Raises:
         UserError: If it is no such classifier.
     """
+
+    network = None
 
     def __init__(self, model, name=None, class_names=None, about=None):
         self.name = name or getattr(model, "name", repr(model))
@@ -87,6 +93,17 @@ class Teacher:
         Returns:
             Float tensor `(B, C)`.
         """
+        found = self.model(self.seen(images), training=False)
+        return ops.stop_gradient(self.as_logits(found))
+
+    def as_logits(self, found):
+        """Returns logits of what its model puts out."""
+        if self._are_probabilities:
+            return ops.log(ops.maximum(found, LEAST))
+        return found
+
+    def seen(self, images):
+        """Returns images as its model takes them."""
         *size, channels = self.image_shape
         images = ops.cast(images, "float32")
         if images.shape[-1] == 1 and channels == 3:
@@ -99,10 +116,7 @@ class Teacher:
             )
         if None not in size and tuple(images.shape[1:3]) != tuple(size):
             images = ops.image.resize(images, size, data_format="channels_last")
-        found = self.model(images, training=False)
-        if self._are_probabilities:
-            found = ops.log(ops.maximum(found, LEAST))
-        return ops.stop_gradient(found)
+        return images
 
 
 def as_teacher(given):

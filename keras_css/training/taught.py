@@ -64,7 +64,7 @@ class Taught:
                 self.method.num_classes,
                 getattr(self.networks[0], "class_names", None),
             )
-        self._teachers = found
+        self._teachers = tuple(self.method.meet_teachers(found))
         if self.built:
             self.name_terms()
             self.train_function = self.test_function = None
@@ -89,14 +89,18 @@ class Taught:
                 "distiller.teach_with([...])."
             )
 
-    def said_by_teachers(self, views):
+    def said_by_teachers(self, views, training=False):
         """Returns what all teachers say of each view, `{TEACHERS: ...}`.
 
         Args:
             views: Dict from name to images; `{}` is returned without teachers.
+            training: Whether this is a training step.
         """
         if not self._teachers:
             return {}
+        if self.method.looks_inside:
+            said = self.method.ask_teachers(self._teachers, views, training)
+            return {TEACHERS: said}
         known = {}
         for images in views.values():
             if id(images) not in known:

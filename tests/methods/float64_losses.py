@@ -25,12 +25,15 @@ from keras_css.methods import KDCL
 from keras_css.methods import METHODS
 from keras_css.methods import ONE
 from keras_css.methods import PCL
+from keras_css.methods import SSKD
+from keras_css.methods import ChannelDistillation
 from keras_css.methods import Independent
 from keras_css.methods import OKDDip
 from keras_css.methods import OKDDipNetworks
 from keras_css.methods import SwitOKD
 from keras_css.methods import name_of
 from keras_css.methods.css import VARIANTS
+from keras_css.methods.from_teachers import TEACHERS
 from keras_css.methods.kdcl import TARGETS
 
 FLOATX = keras.config.floatx()
@@ -102,7 +105,8 @@ class Case:
 
 def of_turns(name):
     """Returns whether an output holds several rotations of each image."""
-    return name.endswith(("/auxiliary", "/turned"))
+    ends = ("/auxiliary", "/turned", "/views", "/projected")
+    return name.endswith(ends) or name.startswith("teacher/")
 
 
 def nested(leaves):
@@ -112,6 +116,13 @@ def nested(leaves):
         network, output = name.split("/")
         value = keras.ops.convert_to_tensor(value)
         found.setdefault(network, {})[output] = value
+    if "teacher" in found:
+        said = {
+            name: keras.ops.stop_gradient(value)
+            for name, value in found.pop("teacher").items()
+        }
+        logits = said.pop("logits")
+        found[TEACHERS] = {"network_a": (logits, list(said.values()))}
     return found
 
 
@@ -131,6 +142,38 @@ def in_the_middle_of_an_epoch(kdcl):
     """What the epoch before found is in use."""
     kdcl.estimated_in.assign(EPOCH)
     kdcl.shares.assign([0.25, 0.75])
+
+
+def a_teacher_of_width_d(sskd):
+    """Its modules are there, and not alike."""
+    sskd.join([D])
+    for module in (sskd.teacher_module, sskd.teaching_module):
+        module.build((None, D))
+
+
+def sskd_case(stage_one):
+    return Case(
+        SSKD(
+            3.0,
+            **RAMP,
+            turned_ratio=0.5,
+            module_epochs=3 if stage_one else 1,
+            module_temperature=0.7,
+        ),
+        {
+            **one(logits=(C, 1), views=(C, 1), projected=(D,)),
+            "teacher/logits": (C,),
+            "teacher/features": (D,),
+        },
+        functools.partial(formulas.sskd, stage_one=stage_one),
+        detached=(
+            "teacher/logits",
+            "teacher/features",
+            *(("network_a/projected",) if stage_one else ()),
+        ),
+        turns=4,
+        begin=a_teacher_of_width_d,
+    )
 
 
 def kdcl_case(target):
@@ -165,6 +208,18 @@ CASES = {
         formulas.from_teachers,
         detached=("teachers/network_a",),
     ),
+    "channel_distillation": lambda: Case(
+        ChannelDistillation(3.0, **RAMP, alone_epochs=2, decay_at="3,4"),
+        {
+            **one(logits=(C, 1), stage_1=(D,), stage_2=(6,)),
+            **{"teacher/logits": (C,), "teacher/stage_1": (D,)},
+            "teacher/stage_2": (6,),
+        },
+        formulas.channel_distillation,
+        detached=("teacher/logits", "teacher/stage_1", "teacher/stage_2"),
+    ),
+    "sskd": lambda: sskd_case(stage_one=False),
+    "sskd in stage 1": lambda: sskd_case(stage_one=True),
     "cl_ilr": lambda: Case(CLILR(**RAMP), one(logits=(C, 3)), formulas.cl_ilr),
     "one": lambda: Case(
         ONE(**RAMP), one(logits=(C, 3), teacher=(C,)), formulas.one
@@ -266,7 +321,7 @@ W = formulas.ramp(EPOCH, 5) * formulas.ramp_down(EPOCH, 4, 6)
 INEXACT = {"kdcl linear"}
 if keras.backend.backend() == "torch":
     # Keras' products of matrices round float64 there, and so its Dense layers.
-    INEXACT |= {name for name in CASES if name.startswith("okddip")}
+    INEXACT |= {n for n in CASES if n.startswith(("okddip", "sskd"))}
 
 
 def test_every_method_and_variant_has_a_formula():
@@ -310,9 +365,23 @@ def met(name):
             for kind in ("query", "key"):
                 (kernel,) = getattr(case.method, kind).get_weights()
                 options[kind] = np.asarray(kernel, "float64")
+        if isinstance(case.method, SSKD):
+            options["modules"] = [
+                functools.partial(through, module.get_weights())
+                for module in (
+                    case.method.teacher_module,
+                    case.method.teaching_module,
+                )
+            ]
         return case.formula(moved, fixed, labels, W, 3.0, **options)
 
     return case, differentiated(loss), formula
+
+
+def through(weights, features):
+    """Returns what a self-supervised module makes of features."""
+    first, bias, last, end = (np.asarray(w, "float64") for w in weights)
+    return np.maximum(features @ first + bias, 0) @ last + end
 
 
 def exactly(leaves):
@@ -364,12 +433,15 @@ def test_a_label_that_is_no_class_makes_the_loss_nan(name):
         assert np.isnan(value)
 
 
-@pytest.mark.parametrize("name", sorted(CASES.keys() - {"cs_kd"}))
+# Rows are chosen and compared among all images of a batch.
+OF_BATCHES = {"cs_kd", "sskd", "sskd in stage 1"}
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - OF_BATCHES))
 def test_samples_without_weight_do_not_count(name):
     """Weights of 2.5 and 0 leave the loss of the first two samples.
 
-    But for targets that are chosen on a batch: of KDCL on the whole of it, of
-    CS-KD among all its images, which is why it is not here.
+    But for targets that are chosen on a batch, such as those of KDCL.
     """
     case, loss, formula = met(name)
     leaves = case.outputs()

@@ -96,6 +96,51 @@ def from_teachers(x, fixed, y, w, t):
     return 0.3 * ce(z, y) + 0.7 * w * taught
 
 
+def channel_distillation(x, fixed, y, w, t):
+    """a = 1, b = 0.1, c = 5.4, and two stages."""
+    z, said = x["network_a/logits"][..., 0], fixed["teacher/logits"]
+    right = y if y.ndim == 1 else y.argmax(axis=1)
+    kept = said.argmax(axis=1) == right
+    gkd = kd(said[kept], z[kept], t) if kept.any() else 0.0
+    cd = sum(
+        ((x[f"network_a/stage_{i}"] - fixed[f"teacher/stage_{i}"]) ** 2).mean()
+        for i in (1, 2)
+    )
+    return ce(z, y) + w * (0.1 * gkd + 5.4 * cd)
+
+
+def cosines(p, images):
+    p = p / np.sqrt((p**2).sum(axis=1, keepdims=True))
+    return p[images:] @ p[:images].T
+
+
+def ranked(z, right, ratio):
+    """Rows of rank 0, and of the others those with the best ranks."""
+    rank = (z > z[np.arange(len(z)), right][:, None]).sum(axis=1)
+    order = np.argsort(rank, kind="stable")
+    first = (rank == 0).sum()
+    return order[: first + int(ratio * (len(z) - first))]
+
+
+def sskd(x, fixed, y, w, t, stage_one, modules):
+    """Weights and ratios by default but turned_ratio 0.5; module weight 1."""
+    learns, teaches = modules
+    z, views = x["network_a/logits"][..., 0], x["network_a/views"][..., 0]
+    said, features = fixed["teacher/logits"], fixed["teacher/features"]
+    count = len(z)
+    loss = 0.1 * ce(z, y) + 0.9 * w * kd(said[:count], z, t)
+    right = np.tile(y if y.ndim == 1 else y.argmax(axis=1), 3)
+    kept = ranked(said[count:], right, 0.5)
+    loss += 2.7 * w * kd(said[count:][kept], views[count:][kept], t)
+    columns = np.tile(np.arange(count), 3)
+    if stage_one:
+        return loss + ce(cosines(learns(features), count) / 0.7, columns)
+    target = cosines(teaches(features), count)
+    own = cosines(x["network_a/projected"], count)
+    kept = ranked(target, columns, 0.75)
+    return loss + 10 * w * kd(target[kept], own[kept], 0.5)
+
+
 def cl_ilr(x, fixed, y, w, t):
     z, q = branches(x["network_a/logits"]), branches(fixed["network_a/logits"])
     total = 0.0

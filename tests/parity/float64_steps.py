@@ -20,7 +20,7 @@ VARIED = {
     "kdcl": lambda: KDCL(target="linear", ramp_up_epochs=4),
     "kdcl general": lambda: KDCL(target="general", ramp_up_epochs=4),
 }
-GOLDEN = ("hssakd", "okddip", "one")
+GOLDEN = ("channel_distillation", "hssakd", "okddip", "one", "sskd")
 NAMES = [n for n in METHODS.names() if n not in GOLDEN] + ["kdcl general"]
 
 

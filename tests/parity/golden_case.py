@@ -2,14 +2,13 @@
 
 import keras
 import numpy as np
-from torch_names import from_torch
+from golden_base import GoldenCase
+from taught_case import ChannelDistillationCase
+from taught_case import SSKDCase
 from torch_names import linear
-from torch_names import named_weights
 from torch_names import norm
 from torch_names import stage_weights
 
-import keras_css
-from keras_css.backbones import CifarResNet
 from keras_css.methods import CSS
 from keras_css.methods import HSSAKD
 from keras_css.methods import ONE
@@ -22,107 +21,6 @@ def golden_case(path):
         values = {key: file[key] for key in file.files}
     method = str(values.get("config/method", "css"))
     return CASES[method](values)
-
-
-class GoldenCase:
-    """Builds the file's cohort with the file's initial weights.
-
-    Attributes:
-        sides: Dict from a side in the file to the network's name.
-        final_logits: Tolerance of outputs after the steps.
-        terms: Dict from a loss term of ours to the file's.
-    """
-
-    sides = {"a": "network_a"}
-    terms = {}
-    # Of outputs after the steps, in float32.
-    final_logits = 1e-4
-
-    def __init__(self, values):
-        self.values = values
-        images = self.values["x_nchw"].transpose(0, 1, 3, 4, 2)
-        self.images = images.astype(keras.config.floatx())
-        self.labels = self.values["y"].astype("int32")
-        self.num_classes = int(self.values["config/classes"])
-        self.distiller = keras_css.OnlineDistiller(
-            [self.network(side) for side in self.sides], self.method()
-        )
-        self.distiller.compile(
-            keras_css.SGD(
-                0.1,
-                momentum=float(self.values["config/momentum"]),
-                weight_decay=float(self.values["config/weight_decay"]),
-                nesterov=bool(self.values.get("config/nesterov", False)),
-            )
-        )
-        self.distiller.build((None, *self.images.shape[2:]))
-        self.distiller.epoch.assign(float(self.values.get("config/epoch", 0)))
-        self.weights = {side: self.named_weights(side) for side in self.sides}
-        for side, weights in self.weights.items():
-            expected = self.group(f"init/{side}/")
-            expected = {
-                name: value
-                for name, value in expected.items()
-                if not name.endswith("num_batches_tracked")
-            }
-            assert set(expected) == set(weights)
-            for name, variable in weights.items():
-                variable.assign(from_torch(expected[name]))
-
-    def method(self):
-        raise NotImplementedError
-
-    def branches(self):
-        """Returns the number of branches of each network."""
-        raise NotImplementedError
-
-    def network(self, side):
-        suffix = f"_{side}" if f"config/block_{side}" in self.values else ""
-        block = str(self.values[f"config/block{suffix}"])
-        width = int(self.values.get("config/width_per_group", 64))
-        options = {"inner_width": width // 64} if block != "basic" else {}
-        layers = self.values[f"config/layers{suffix}"].tolist()
-        return keras_css.MultiBranchNetwork(
-            CifarResNet(block, layers, **options),
-            num_classes=self.num_classes,
-            num_branches=self.branches(),
-            **self.distiller_networks(),
-        )
-
-    def distiller_networks(self):
-        """Returns further arguments of the networks."""
-        return {"transformation": "none", "joint_labels": False}
-
-    def named_weights(self, side):
-        """Returns dict from a PyTorch name to our variable."""
-        return named_weights(self.distiller.named_networks[self.sides[side]])
-
-    def group(self, prefix):
-        """Returns the values whose key has this prefix, prefix removed."""
-        return {
-            key[len(prefix) :]: value
-            for key, value in self.values.items()
-            if key.startswith(prefix)
-        }
-
-    def outputs(self, images, training=False):
-        """Returns what the file calls the outputs; changes no weight."""
-        kept = self.distiller.get_weights()
-        outputs = self.distiller(images, training=training)
-        named = self.named_outputs(outputs)
-        self.distiller.set_weights(kept)
-        return {
-            name: keras.ops.convert_to_numpy(value)
-            for name, value in named.items()
-        }
-
-    def named_outputs(self, outputs):
-        """Returns dict from a key of the file to the tensor of ours."""
-        raise NotImplementedError
-
-    def inference(self, images):
-        """Returns what the file has under `eval/`, diversity left out."""
-        return self.outputs(images)
 
 
 class CSSCase(GoldenCase):
@@ -336,8 +234,10 @@ class HSSAKDAlone(HSSAKDCase):
 
 
 CASES = {
+    "channel_distillation": ChannelDistillationCase,
     "css": CSSCase,
     "hssakd": HSSAKDCase,
     "okddip": OKDDipCase,
     "one": ONECase,
+    "sskd": SSKDCase,
 }

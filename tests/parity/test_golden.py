@@ -22,9 +22,14 @@ import numpy as np
 import pytest
 from golden_case import HSSAKDAlone
 from golden_case import golden_case
+from taught_case import HalfSSKD
+from taught_case import ReleasedChannelDistillation
+from taught_case import SSKDCase
+from taught_case import module_weights
 from torch_names import to_torch
 
 from keras_css.evaluation.diversity import diversity
+from keras_css.methods import ChannelDistillation
 
 FOLDER = pathlib.Path(
     os.environ.get("CSS_GOLDEN_DIR", pathlib.Path(__file__).parent / "golden")
@@ -44,6 +49,8 @@ GRADIENTS = 1e-5 if EXACT else 1e-3
 SMALLEST = 1e-6
 FLIPPED_RELU = 5e-3
 FLIPPED_SHARE = 0.05
+# Every 30 epochs, as far as the file goes.
+IMAGENET = ",".join(str(epoch) for epoch in range(30, 300, 30))
 
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda path: path.stem)
@@ -52,16 +59,17 @@ def case(request, optimized):
     case = golden_case(request.param)
     distiller = case.distiller
     case.start = case.inference(case.images[0])
-    case.start_logits = {
-        name: output["logits"]
-        for name, output in distiller.predict_outputs(
-            case.images[0], verbose=0
-        ).items()
-    }
+    if case.group("eval/diversity_"):
+        case.start_logits = {
+            name: output["logits"]
+            for name, output in distiller.predict_outputs(
+                case.images[0], verbose=0
+            ).items()
+        }
     case.steps = []
     for step, (images, labels) in enumerate(zip(case.images, case.labels)):
         outputs = case.outputs(images, training=True)
-        distiller.optimizer.learning_rate = float(case.values[f"step{step}/lr"])
+        case.begin_step(step)
         distiller.reset_metrics()
         logs = distiller.train_on_batch(images, labels, return_dict=True)
         logs = {name: float(value) for name, value in logs.items()}
@@ -153,7 +161,7 @@ def test_training_steps(case):
 
 def test_gradients_of_the_first_step(case):
     errors = {}
-    for side in case.sides:
+    for side in case.weights:
         for name, expected in case.group(f"step0/grad/{side}/").items():
             errors[side, name] = probe_error(
                 case.gradients[side, name], expected
@@ -183,10 +191,14 @@ def test_weights_and_outputs_after_the_steps(case):
         )
 
 
-@pytest.mark.skipif(not EXACT, reason="is held to its values in float64")
+exact_only = pytest.mark.skipif(
+    not EXACT, reason="is held to its values in float64"
+)
+
+
+@exact_only
 def test_one_network_of_hssakd_without_a_peer():
-    with np.load(FOLDER / "hssakd_basic.npz", allow_pickle=False) as file:
-        case = HSSAKDAlone({key: file[key] for key in file.files})
+    case = read_case(HSSAKDAlone, "hssakd_basic")
     logs = case.distiller.train_on_batch(
         case.images[0], case.labels[0], return_dict=True
     )
@@ -200,3 +212,98 @@ def test_one_network_of_hssakd_without_a_peer():
     }
     assert len(gradients) == len(expected) - 1
     assert max(gradients.values()) <= (GRADIENTS if EXACT else FLIPPED_RELU)
+
+
+def read_case(kind, name):
+    """Returns a case of a class of its own, of a file by its stem."""
+    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
+        return kind({key: file[key] for key in file.files})
+
+
+@exact_only
+def test_stage_one_of_sskd():
+    """The teacher's module learns, and is what teaches when the stage ends."""
+    case = read_case(SSKDCase, "sskd_basic")
+    method, optimizer = case.distiller.method, case.distiller.optimizer
+    weights = module_weights(method.teacher_module)
+    case.distiller.epoch.assign(method.module_epochs - 1)
+    for step, images in enumerate(case.images):
+        expected = case.group(f"stage1/step{step}/")
+        found = case.outputs(images, training=True)["similarity_t"]
+        np.testing.assert_allclose(found, expected["similarity"], atol=LOGITS)
+        optimizer.learning_rate = float(expected["lr"])
+        case.distiller.reset_metrics()
+        logs = case.distiller.train_on_batch(
+            images, case.labels[step], return_dict=True
+        )
+        loss = float(logs["network_a/teacher_module"])
+        assert loss == pytest.approx(float(expected["loss"]), rel=LOSSES)
+        if step == 0:
+            case.weights = {"t": weights}
+            for (_, name), value in first_gradients(case).items():
+                error = probe_error(value, expected[f"grad/t/{name}"])
+                assert error <= GRADIENTS, name
+    for module in (method.teacher_module, method.teaching_module):
+        for name, variable in module_weights(module).items():
+            value = to_torch(keras.ops.convert_to_numpy(variable))
+            expected = case.values[f"stage1/final/t/{name}"]
+            assert probe_error(value, expected) <= WEIGHTS, name
+
+
+@exact_only
+@pytest.mark.parametrize(
+    ("kind", "name", "prefix"),
+    [
+        (HalfSSKD, "sskd_basic", "alt"),
+        # Its teacher normalises by batches.
+        (ReleasedChannelDistillation, "channel_distillation_basic", "released"),
+    ],
+)
+def test_variants_of_the_first_step(kind, name, prefix):
+    case = read_case(kind, name)
+    case.begin_step(0)
+    expected = case.group(f"{prefix}/step0/")
+    images, labels = case.images[0], keras.ops.convert_to_tensor(case.labels[0])
+    found = case.outputs(images, training=True)
+    for key in found.keys() & expected.keys():
+        np.testing.assert_allclose(
+            found[key], expected[key], atol=LOGITS, err_msg=key
+        )
+    losses = case.distiller.method.compute_losses(
+        case.distiller(images, training=True),
+        labels,
+        epoch=case.distiller.epoch,
+        training=True,
+    )
+    for ours, theirs in {**case.terms, "loss": "loss"}.items():
+        if theirs in expected:
+            assert float(losses[ours]) == pytest.approx(
+                float(expected[theirs]), rel=LOSSES
+            )
+
+
+@exact_only
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cifar_edt", {}),
+        ("cifar_plain", {"alone_epochs": 0, "decay_at": ""}),
+        (
+            "imagenet_edt",
+            {"kd_weight": 1.0, "alone_epochs": 30, "decay_at": IMAGENET},
+        ),
+        (
+            "imagenet_plain",
+            {"kd_weight": 1.0, "alone_epochs": 0, "decay_at": IMAGENET},
+        ),
+    ],
+)
+def test_weights_of_channel_distillation_by_epoch(name, options):
+    with np.load(FOLDER / "channel_distillation_basic.npz") as file:
+        epochs, expected = file["schedule/epoch"], file[f"schedule/{name}"]
+    method = ChannelDistillation(**options)
+    found = [
+        [keras.ops.convert_to_numpy(x) for x in method.weights_in(e - 1.0)]
+        for e in epochs
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -26,6 +26,7 @@ from keras_css.data.augmentation import PadAndCrop
 from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
+from keras_css.methods import SSKD
 from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import MetricsSoFar
 from keras_css.runs.checkpoints import random_states
@@ -43,15 +44,22 @@ OPTIMIZERS = {
         weight_decay=5e-4,
     ),
     "pcl": lambda: keras.optimizers.Adam(0.01),
+    "sskd": lambda: SGD(0.05, momentum=0.9, weight_decay=5e-4),
 }
 BRANCHES = {
     "css": {},
     "pcl": {"joint_labels": False, "main_branch": False},
+    "sskd": SSKD.network_defaults,
 }
 # An optimizer that lost its state must be noticed.
-CASES = {"css": ("resumed", "spoiled"), "pcl": ("resumed",)}
-# Epochs done and steps of the next: within an epoch, and between two.
-STOPS = {"css": (1, 2), "pcl": (1, 0)}
+CASES = {
+    "css": ("resumed", "spoiled"),
+    "pcl": ("resumed",),
+    "sskd": ("resumed",),
+}
+# Epochs done and steps of the next: within an epoch, between two, and in
+# stage 1, which the first epoch is.
+STOPS = {"css": (1, 2), "pcl": (1, 0), "sskd": (0, 2)}
 
 
 class StopAt(keras.callbacks.Callback):
@@ -77,13 +85,17 @@ class Run:
     """A training with checkpoints after each step, begun or resumed."""
 
     def __init__(self, method, folder, seed=0):
+        set_seed(2)
+        sskd = SSKD(module_epochs=1)
+        teachers = tiny.teachers(sskd) if method == "sskd" else []
         set_seed(seed)
         self.folder = RunFolder(folder)
         folder.mkdir(exist_ok=True)
         self.folder.make_rooms()
         self.distiller = OnlineDistiller(
-            [tiny.network(**BRANCHES[method]) for _ in range(2)],
-            method=method,
+            [tiny.network(**BRANCHES[method]) for _ in "ab"[len(teachers) :]],
+            method=sskd if teachers else method,
+            teachers=teachers,
             augmentation=Augmentation([PadAndCrop(1)]),
             average_weights=0.9,
         )
@@ -192,7 +204,11 @@ def compare(method, work):
 @pytest.mark.parametrize(
     # SGD's step is of each backend's own, Keras' Adam is not.
     "method",
-    ["css", pytest.param("pcl", marks=pytest.mark.once)],
+    [
+        "css",
+        pytest.param("pcl", marks=pytest.mark.once),
+        pytest.param("sskd", marks=pytest.mark.once),
+    ],
 )
 def test_a_resumed_run_ends_like_a_whole_one(method):
     done = subprocess.run(
