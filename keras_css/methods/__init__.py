@@ -4,6 +4,8 @@ from keras_css.errors import UserError
 from keras_css.methods.cl_ilr import CLILR
 from keras_css.methods.cs_kd import CSKD
 from keras_css.methods.css import CSS
+from keras_css.methods.dist import DIST
+from keras_css.methods.dkd import DKD
 from keras_css.methods.dml import DML
 from keras_css.methods.ffl import FFL
 from keras_css.methods.hssakd import HSSAKD
@@ -34,6 +36,8 @@ METHODS = Registry(
         "hssakd": HSSAKD,
         "cs_kd": CSKD,
         "kd": KD,
+        "dkd": DKD,
+        "dist": DIST,
         "switokd": SwitOKD,
     },
 )
@@ -67,6 +71,8 @@ __all__ = [
     "CLILR",
     "CSKD",
     "CSS",
+    "DIST",
+    "DKD",
     "DML",
     "FFL",
     "HSSAKD",

@@ -8,10 +8,12 @@ from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import ramp_down
 from keras_css.methods.losses import ramp_up
+from keras_css.methods.losses import standardized
 from keras_css.methods.method import Method
 from keras_css.supervision import branch_labels
 from keras_css_runtime.settings import NOT_NEGATIVE
 from keras_css_runtime.settings import POSITIVE
+from keras_css_runtime.settings import Flag
 
 # A cohort of one network whose plain branches are the peers.
 PLAIN_BRANCHES = {
@@ -33,6 +35,9 @@ class Distillation(Method):
             falls to 0, see `ramp_down`; 0 teaches fully to the end.
         run_epochs: Epochs of the whole training, which `ramp_down_epochs`
             needs; a command fills them in.
+        standardize: Whether networks learn from `standardized` logits, and
+            compare their own likewise. Its authors take T = 2 and, of KD, a
+            weight of 9.
 
     Raises:
         UserError: If an argument is out of range.
@@ -43,6 +48,7 @@ class Distillation(Method):
         "ramp_up_epochs": NOT_NEGATIVE,
         "ramp_down_epochs": NOT_NEGATIVE,
         "run_epochs": NOT_NEGATIVE,
+        "standardize": Flag(),
     }
 
     def __init__(
@@ -51,6 +57,7 @@ class Distillation(Method):
         ramp_up_epochs=0,
         ramp_down_epochs=0,
         run_epochs=0,
+        standardize=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -58,6 +65,7 @@ class Distillation(Method):
         self.ramp_up_epochs = ramp_up_epochs
         self.ramp_down_epochs = ramp_down_epochs
         self.run_epochs = run_epochs
+        self.standardize = standardize
 
     def ramp_up(self, epoch):
         """Returns w(e), the weight of what is taught."""
@@ -84,6 +92,23 @@ class Distillation(Method):
         values = cross_entropy(logits, targets)
         return logits.shape[2] * batch_mean(values, sample_weight)
 
+    def compared(self, logits):
+        """Returns logits `(B, K, ...)` as networks learn from them."""
+        return standardized(logits) if self.standardize else logits
+
+    def divergence(self, target, logits, epsilon=0.0):
+        """Returns KL(target || logits) at T, without T^2, as `kl_divergence`.
+
+        What a method compares goes through here, so that `standardize` holds
+        for all of it.
+        """
+        return kl_divergence(
+            self.compared(target),
+            self.compared(logits),
+            self.temperature,
+            epsilon,
+        )
+
     def taught(self, target, logits, sample_weight=None, epsilon=0.0):
         """Returns T^2 KL(target || logits), a mean over batch and branches.
 
@@ -97,7 +122,7 @@ class Distillation(Method):
         target = ops.stop_gradient(target)
         if len(target.shape) < len(logits.shape):
             target = target[:, :, None]
-        kl = kl_divergence(target, logits, self.temperature, epsilon)
+        kl = self.divergence(target, logits, epsilon)
         return self.temperature**2 * batch_mean(kl, sample_weight)
 
     def get_config(self):
@@ -107,6 +132,7 @@ class Distillation(Method):
             "ramp_up_epochs": self.ramp_up_epochs,
             "ramp_down_epochs": self.ramp_down_epochs,
             "run_epochs": self.run_epochs,
+            "standardize": self.standardize,
         }
 
 

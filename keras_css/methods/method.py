@@ -33,6 +33,7 @@ class Method(keras.layers.Layer):
         wants_teacher: Whether it learns from finished teachers: it then finds
             `TEACHERS` of `from_teachers` in the outputs, except where nobody
             teaches (evaluation of a cohort that was loaded).
+        standardize: Whether networks learn from standardised logits.
         rules: Dict from an argument's name to its
             `keras_css_runtime.settings.Rule`. A subclass names its own; those
             of its base hold, too.
@@ -51,6 +52,7 @@ class Method(keras.layers.Layer):
     augment_each_view = False
     class_pairs = False
     wants_teacher = False
+    standardize = False
     rules = {}
 
     def __new__(cls, *args, **kwargs):

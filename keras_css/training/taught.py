@@ -7,6 +7,7 @@ from keras_css.methods.from_teachers import TEACHERS
 from keras_css.methods.from_teachers import of_network
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import kl_divergence
+from keras_css.methods.losses import standardized
 from keras_css.supervision import member_logits
 from keras_css.teachers.teacher import as_teacher
 from keras_css_runtime.settings import NOT_NEGATIVE
@@ -22,7 +23,8 @@ class Taught:
 
         teacher_weight T^2 mean over branches and teachers of KL(teacher || z)
 
-    where z are a branch's class logits. Every teacher sees what the network,
+    where z are a branch's class logits, both standardised where the method
+    standardises what it compares. Every teacher sees what the network,
     or the branch, sees.
     """
 
@@ -116,8 +118,11 @@ class Taught:
         total, t = terms["loss"], self.teacher_temperature
         for name, term in zip(self.named_networks, self.teacher_terms):
             z = member_logits(outputs[name], self.method.num_classes)
+            z = z[..., None]
             target = ops.cast(of_network(said, name), z.dtype)
-            kl = kl_divergence(target, z[..., None], t)
+            if self.method.standardize:
+                target, z = standardized(target), standardized(z)
+            kl = kl_divergence(target, z, t)
             terms = {**terms, term: t**2 * batch_mean(kl, sample_weight)}
             total = total + self.teacher_weight * terms[term]
         return {**terms, "loss": total}
