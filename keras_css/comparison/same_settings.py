@@ -1,6 +1,7 @@
 """What cells of one table must have in common, wherever they were trained."""
 
 from keras_css.comparison.cell import cohort_of
+from keras_css.comparison.cell import is_taught
 from keras_css.comparison.cell import settings_of
 from keras_css.comparison.cell import split_dataset
 from keras_css.comparison.cell import split_method
@@ -37,8 +38,11 @@ def check_same_settings(configs, backend, recipe, budget):
         # A setting that came later than the cell is not held against it.
         found = {name: found[name] for name in stored["config"]}
         found["backend"] = stored["backend"]
+        found["teachers"] = stored.get("teachers", [])
         own = settings_of(cell)
         asked = {**_asked(cell, recipe, own, budget), "backend": backend}
+        if not is_taught(cell):
+            asked["teachers"] = []
         decided = set(OF_METHOD)
         if budget == "compute" or DECIDES_LENGTH & set(own):
             decided |= OF_LENGTH

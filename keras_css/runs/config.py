@@ -163,7 +163,11 @@ class RunConfig(Augmentation, Optimisation, Method, Networks, DataRequest):
 
 # What one method of a comparison may have otherwise than the others: how it
 # trains, not on what. A list of epochs would end at its first comma.
-OF_ONE_METHOD = fields_of(Networks, Optimisation, Augmentation)
+OF_TEACHERS = ("teacher_weight", "teacher_temperature")
+OF_ONE_METHOD = {
+    **fields_of(Networks, Optimisation, Augmentation),
+    **{name: fields_of(Method)[name] for name in OF_TEACHERS},
+}
 del OF_ONE_METHOD["lr_milestones"]
 
 
