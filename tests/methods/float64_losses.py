@@ -346,8 +346,10 @@ def test_loss_and_gradients(name, labels):
 
 
 @pytest.mark.once
+@pytest.mark.skipif(EXACT, reason="float32 shows it")
 @pytest.mark.parametrize(
-    "name", sorted(CASES.keys() - {"independent", "kdcl linear"})
+    "name",
+    sorted(CASES.keys() - {"independent", "hssakd alone", "kdcl linear"}),
 )
 def test_standardized_logits_teach_alike_however_large_they_are(name):
     """All that a method compares is standardised where it is asked to be.
@@ -357,13 +359,16 @@ def test_standardized_logits_teach_alike_however_large_they_are(name):
     case = CASES[name]()
     case.meet()
     case.method.standardize = True
+    outputs = case.outputs()
+    features = {n: v for n, v in outputs.items() if n.endswith("/features")}
     small, large = (
         case.method.compute_losses(
-            nested({n: factor * v for n, v in case.outputs().items()}),
+            nested({**{n: k * v for n, v in outputs.items()}, **features}),
             LABELS,
             epoch=EPOCH,
+            training=True,
         )
-        for factor in (1, 2)
+        for k in (1, 2)
     )
     terms = [term for term in small if "kd" in term.split("/")[-1]]
     assert terms
