@@ -56,8 +56,9 @@ from keras_css_settings.setting import registered
 SHARED_FLAGS = (recipe_flags, *GROUPS, extension_flags)
 FLAGS = flags.FLAGS
 # All but those of a cell.
-OF_A_CELL = [name for name in fields_of(Method) if name != "teacher"]
-SETTINGS = define(*GROUPS, but=[*OF_A_CELL, "seed"])
+OF_ALL_CELLS = {"teacher", "teacher_views"}
+OF_A_CELL = {*fields_of(Method), "seed"} - OF_ALL_CELLS
+SETTINGS = define(*GROUPS, but=OF_A_CELL)
 
 flags.DEFINE_list(
     "methods",
@@ -257,7 +258,7 @@ class Training:
         settings = {
             **with_settings(self.recipe, parse_settings(own)),
             **cohort_of(cell, [self.recipe[name] for name in NETWORKS]),
-            "teacher": teachers_of(cell, self.recipe["teacher"]),
+            **teachers_of(cell, self.recipe),
         }
         if data_dir:
             settings["data_dir"] = data_dir

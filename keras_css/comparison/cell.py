@@ -147,7 +147,7 @@ def check_cell(cell, recipe):
             **with_settings(recipe, settings),
             **({"data_dir": data_dir} if data_dir else {}),
             **cohort_of(cell, [recipe.get(key) for key in NETWORKS]),
-            "teacher": teachers_of(cell, recipe.get("teacher", ())),
+            **teachers_of(cell, recipe),
         },
         dataset=dataset,
         method=name,
@@ -196,9 +196,17 @@ def is_taught(cell):
     return method.wants_teacher or any(name in settings for name in OF_TEACHERS)
 
 
-def teachers_of(cell, teachers):
-    """Returns a comparison's teachers as a cell has them: all or none."""
-    return tuple(teachers) if is_taught(cell) else ()
+def teachers_of(cell, recipe):
+    """Returns the teachers of a comparison as settings of a cell: all or none.
+
+    Args:
+        cell: A `Cell`.
+        recipe: Dict of the settings of all cells.
+    """
+    if not is_taught(cell):
+        return {"teacher": (), "teacher_views": None}
+    views = recipe.get("teacher_views")
+    return {"teacher": recipe.get("teacher", ()), "teacher_views": views}
 
 
 def settings_of(cell):

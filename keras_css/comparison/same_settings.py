@@ -5,6 +5,7 @@ from keras_css.comparison.cell import is_taught
 from keras_css.comparison.cell import settings_of
 from keras_css.comparison.cell import split_dataset
 from keras_css.comparison.cell import split_method
+from keras_css.comparison.cell import teachers_of
 from keras_css.comparison.cell import with_settings
 from keras_css.comparison.folder import OF_PLACE
 from keras_css.errors import UserError
@@ -13,7 +14,7 @@ from keras_css.runs.config import RunConfig
 
 # What follows from the method where nothing is said, and from the epochs.
 OF_METHOD = {"method_options", "branches", "transformation", "joint_labels"}
-OF_METHOD |= {"augment_each_network", *NETWORKS}
+OF_METHOD |= {"augment_each_network", "teacher_views", *NETWORKS}
 OF_LENGTH = {"epochs", "warmup_epochs", "lr_milestones"}
 DECIDES_LENGTH = {"epochs", "steps", "batch_size", "schedule"}
 
@@ -64,6 +65,7 @@ def _asked(cell, recipe, own, budget):
     asked = {
         **with_settings(recipe, own),
         **cohort_of(cell, [recipe[key] for key in NETWORKS]),
+        **teachers_of(cell, recipe),
         "dataset": split_dataset(cell.dataset)[0],
         "method": name,
         "seed": cell.seed,

@@ -48,6 +48,7 @@ class Teacher:
         self.image_shape = tuple(inputs[0].shape[1:])
         self.model, self._are_probabilities = _to_logits(model)
         self.model.trainable = False
+        self._compiled = None
 
     @property
     def variables(self):
@@ -77,6 +78,9 @@ class Teacher:
                     f"'{ours}': give one that was trained on these classes."
                 )
 
+    def check_in_steps(self):
+        """Raises `UserError` unless a compiled step can compute it."""
+
     def logits(self, images):
         """Returns what it says of images; no gradient comes back.
 
@@ -87,6 +91,28 @@ class Teacher:
         Returns:
             Float tensor `(B, C)`.
         """
+        found = self.model(self.seen(images), training=False)
+        if self._are_probabilities:
+            found = ops.log(ops.maximum(found, LEAST))
+        return ops.stop_gradient(found)
+
+    def said(self, images):
+        """Returns the same as an array; compiled once for many calls."""
+        if self._compiled is None:
+            # Training itself knows teachers.
+            from keras_css.training.compiled import compiled
+
+            self._compiled = compiled(self._logits_of)
+        values = [ops.convert_to_tensor(v) for v in self.variables]
+        return ops.convert_to_numpy(self._compiled(values, images))
+
+    def _logits_of(self, values, images):
+        # JAX would copy weights of its own accord into the program.
+        with keras.StatelessScope(list(zip(self.variables, values))):
+            return self.logits(images)
+
+    def seen(self, images):
+        """Returns images as it takes them, float32 of its own size."""
         *size, channels = self.image_shape
         images = ops.cast(images, "float32")
         if images.shape[-1] == 1 and channels == 3:
@@ -99,10 +125,7 @@ class Teacher:
             )
         if None not in size and tuple(images.shape[1:3]) != tuple(size):
             images = ops.image.resize(images, size, data_format="channels_last")
-        found = self.model(images, training=False)
-        if self._are_probabilities:
-            found = ops.log(ops.maximum(found, LEAST))
-        return ops.stop_gradient(found)
+        return images
 
 
 def as_teacher(given):

@@ -77,7 +77,7 @@ def test_all_that_are_taught_have_one_teacher_and_no_other_has_one(tmp_path):
         config = RunConfig(
             method=cell.method.partition(":")[0],
             teacher_weight=2.0 if cell is css else 1.0,
-            teacher=teachers_of(cell, ["here"]),
+            **teachers_of(cell, {"teacher": ["here"]}),
             **cohort_of(cell, ["resnet8"]),
         ).to_json()
         teachers = [{"sha256": "a"}] * len(config["teacher"])
