@@ -14,6 +14,9 @@ or the data set's; each method has as many of them, and as many branches, as it
 has by default. (With --network_b and further ones, a cohort takes the backbones
 in turn.)
 
+--teacher is for the methods that need one, such as kd; independent or css have
+it, too, where they name what it weighs: css:teacher_weight=1.
+
 --budget compute compares at equal training compute instead of equal epochs.
 
 Writes table.md, table.csv, results.json and figure.png into --out_dir, and the
@@ -22,6 +25,8 @@ run folders under cells/. Examples:
   python scripts/compare.py --methods independent,css --out_dir OUT
   python scripts/compare.py --dataset digits,folder=PHOTOS --seeds 0,1,2,3,4 \\
       --methods independent,css,css:transformation=rotation --out_dir OUT
+  python scripts/compare.py --dataset digits --teacher RUN@ensemble \\
+      --methods independent,css,kd,dkd --out_dir OUT
 """
 
 import os
@@ -51,7 +56,9 @@ from keras_css_settings.setting import registered
 SHARED_FLAGS = (recipe_flags, *GROUPS, extension_flags)
 FLAGS = flags.FLAGS
 # All but those of a cell.
-SETTINGS = define(*GROUPS, but=[*fields_of(Method), "seed"])
+OF_ALL_CELLS = {"teacher", "teacher_views"}
+OF_A_CELL = {*fields_of(Method), "seed"} - OF_ALL_CELLS
+SETTINGS = define(*GROUPS, but=OF_A_CELL)
 
 flags.DEFINE_list(
     "methods",
@@ -242,6 +249,7 @@ class Training:
         from keras_css.comparison.cell import cohort_of
         from keras_css.comparison.cell import split_dataset
         from keras_css.comparison.cell import split_method
+        from keras_css.comparison.cell import teachers_of
         from keras_css.comparison.cell import with_settings
         from keras_css.runs.config import parse_settings
 
@@ -250,6 +258,7 @@ class Training:
         settings = {
             **with_settings(self.recipe, parse_settings(own)),
             **cohort_of(cell, [self.recipe[name] for name in NETWORKS]),
+            **teachers_of(cell, self.recipe),
         }
         if data_dir:
             settings["data_dir"] = data_dir

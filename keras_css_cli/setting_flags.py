@@ -96,6 +96,8 @@ def arguments(settings):
             continue
         if isinstance(rule, Flag):
             words.append(f"--{'' if value else 'no'}{name}")
+        elif isinstance(rule, Texts):
+            words += [f"--{name}={text}" for text in value]
         else:
             text = rule.text(value) if hasattr(rule, "form") else value
             words.append(f"--{name}={text}")

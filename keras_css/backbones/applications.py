@@ -46,10 +46,10 @@ def application(name, at=None, weights=None, image_shape=None):
         UserError: If there is no such model or layer, or the weights cannot
             be had.
     """
-    build = _builder(name)
+    build = builder(name)
     model = application_model(name, weights, image_shape)
     backbone = split_model(model, at, copy_weights=weights is not None)
-    backbone.normalisation, swapped = _normalisation(build)
+    backbone.normalisation, swapped = normalisation(build)
     if swapped and weights is not None:
         backbone.swap_red_and_blue()
     return backbone
@@ -67,7 +67,7 @@ def application_model(name, weights=None, image_shape=None):
     Raises:
         UserError: Likewise.
     """
-    build = partial(_builder(name), include_top=False)
+    build = partial(builder(name), include_top=False)
     model = build(weights=None, input_shape=(None, None, 3))
     if weights is None:
         return model
@@ -105,14 +105,15 @@ def _fold_rescaling(model, published):
             derive_state(own)
 
 
-def _builder(name):
+def builder(name):
+    """Returns the function of keras.applications that makes a model."""
     known = [key for key in dir(keras.applications) if key[0].isupper()]
     if name not in known:
         raise unknown_name("model of keras.applications", name, known)
     return getattr(keras.applications, name)
 
 
-def _normalisation(build):
+def normalisation(build):
     """Returns `(scale, offset)` of RGB pixels, and whether BGR is meant.
 
     They are read off what the model's own `preprocess_input` makes of a few

@@ -13,6 +13,7 @@ from keras_css.methods import METHODS
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.config import NETWORKS
 from keras_css.runs.config import OF_ONE_METHOD
+from keras_css.runs.config import OF_TEACHERS
 from keras_css.runs.config import RunConfig
 from keras_css.runs.config import parse_settings
 from keras_css.runs.folder import RunFolder
@@ -146,12 +147,18 @@ def check_cell(cell, recipe):
             **with_settings(recipe, settings),
             **({"data_dir": data_dir} if data_dir else {}),
             **cohort_of(cell, [recipe.get(key) for key in NETWORKS]),
+            **teachers_of(cell, recipe),
         },
         dataset=dataset,
         method=name,
         method_options=options,
         seed=cell.seed,
     )
+    if is_taught(cell) and not config.teacher:
+        raise UserError(
+            f"Method {cell.method} learns from a trained teacher, received "
+            "none: give --teacher."
+        )
     # What a method asks of its networks does not depend on the classes.
     networks = [
         MultiBranchNetwork(backbone, 2, **config.network_settings(method))
@@ -178,6 +185,28 @@ def cohort_of(cell, named):
     chosen = [*itertools.islice(turns, size), *["none"] * len(NETWORKS)]
     own = {key: settings[key] for key in NETWORKS if key in settings}
     return {**dict(zip(NETWORKS, chosen)), **own}
+
+
+def is_taught(cell):
+    """Returns whether a cell's method wants the teachers of a comparison.
+
+    Methods that need one do, others where they name what it weighs.
+    """
+    _, _, settings, method = _method_of(cell)
+    return method.wants_teacher or any(name in settings for name in OF_TEACHERS)
+
+
+def teachers_of(cell, recipe):
+    """Returns the teachers of a comparison as settings of a cell: all or none.
+
+    Args:
+        cell: A `Cell`.
+        recipe: Dict of the settings of all cells.
+    """
+    if not is_taught(cell):
+        return {"teacher": (), "teacher_views": None}
+    views = recipe.get("teacher_views")
+    return {"teacher": recipe.get("teacher", ()), "teacher_views": views}
 
 
 def settings_of(cell):

@@ -41,6 +41,7 @@ def gather_facts(configs, backend, jobs):
         cohorts[cell.method] = {
             "networks": len(networks),
             **{name: config[name] for name in OF_COHORT},
+            "teacher": list(config.get("teacher", ())),
             **_values(cohorts.get(cell.method, {}), config),
         }
         for package, version in stored["versions"].items():

@@ -13,8 +13,8 @@ from keras_css_runtime.shapes import GRID
 from keras_css_runtime.shapes import fits
 from keras_css_runtime.shapes import read_object
 
-# Where a machine has the data, which are compared by their contents.
-OF_PLACE = ("data_dir", "download")
+# Where a machine has data and teachers, which are compared by their contents.
+OF_PLACE = ("data_dir", "download", "teacher")
 OF_A_CELL = ("dataset", "method", "method_options", "seed")
 FIRST_GRID = {
     "datasets": ["digits"],

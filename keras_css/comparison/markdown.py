@@ -160,11 +160,13 @@ def _fact_lines(facts, missing):
             f"{', '.join(data['backbones'])}; {_training(data)}"
         )
     for name, cohort in facts["methods"].items():
+        taught = f"taught by {', '.join(cohort['teacher'])}; "
         lines.append(
             f"- {_plain(name)}: networks: {cohort['networks']}, branches of "
             f"each: {cohort['branches']}; "
             f"transformation: {cohort['transformation']}; joint labels: "
-            f"{'yes' if cohort['joint_labels'] else 'no'}; {_training(cohort)}"
+            f"{'yes' if cohort['joint_labels'] else 'no'}; "
+            f"{taught if cohort['teacher'] else ''}{_training(cohort)}"
         )
     if missing:
         titles = "; ".join(_plain(cell.title) for cell in missing)

@@ -1,9 +1,11 @@
 """What cells of one table must have in common, wherever they were trained."""
 
 from keras_css.comparison.cell import cohort_of
+from keras_css.comparison.cell import is_taught
 from keras_css.comparison.cell import settings_of
 from keras_css.comparison.cell import split_dataset
 from keras_css.comparison.cell import split_method
+from keras_css.comparison.cell import teachers_of
 from keras_css.comparison.cell import with_settings
 from keras_css.comparison.folder import OF_PLACE
 from keras_css.errors import UserError
@@ -12,7 +14,7 @@ from keras_css.runs.config import RunConfig
 
 # What follows from the method where nothing is said, and from the epochs.
 OF_METHOD = {"method_options", "branches", "transformation", "joint_labels"}
-OF_METHOD |= {"augment_each_network", *NETWORKS}
+OF_METHOD |= {"augment_each_network", "teacher_views", *NETWORKS}
 OF_LENGTH = {"epochs", "warmup_epochs", "lr_milestones"}
 DECIDES_LENGTH = {"epochs", "steps", "batch_size", "schedule"}
 
@@ -37,8 +39,11 @@ def check_same_settings(configs, backend, recipe, budget):
         # A setting that came later than the cell is not held against it.
         found = {name: found[name] for name in stored["config"]}
         found["backend"] = stored["backend"]
+        found["teachers"] = stored.get("teachers", [])
         own = settings_of(cell)
         asked = {**_asked(cell, recipe, own, budget), "backend": backend}
+        if not is_taught(cell):
+            asked["teachers"] = []
         decided = set(OF_METHOD)
         if budget == "compute" or DECIDES_LENGTH & set(own):
             decided |= OF_LENGTH
@@ -60,6 +65,7 @@ def _asked(cell, recipe, own, budget):
     asked = {
         **with_settings(recipe, own),
         **cohort_of(cell, [recipe[key] for key in NETWORKS]),
+        **teachers_of(cell, recipe),
         "dataset": split_dataset(cell.dataset)[0],
         "method": name,
         "seed": cell.seed,

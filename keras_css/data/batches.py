@@ -17,12 +17,17 @@ from keras_css_runtime.settings import check_settings
 
 # Keeps the random numbers of images apart from those of the order.
 DRAWS = 0xD4A3
+VIEW = 0x71E3
+# The field of a batch with what teachers say of it: float16 `(B, C, V, t)` of
+# t teachers, V the views that networks have of an image, 1 if it is the same.
+SAID = "said"
 READ_AHEAD_BYTES = 2**28
 RULES = {
     "batch_size": COUNT,
     "at_most": COUNT,
     "seed": ANY_COUNT,
     "num_draws": ANY_COUNT,
+    "num_views": ANY_COUNT,
     "resident": Flag(),
     "paired": Flag(),
 }
@@ -46,6 +51,12 @@ class TrainingBatches(keras.utils.PyDataset):
             of their indices.
         paired: Whether each image is followed by another one of its class,
             drawn anew each epoch: half of the images of an epoch are drawn so.
+        num_views: Of how many views of each image epochs take one in turn; 0
+            for new ones in each epoch.
+
+    Attributes:
+        said: None, or a function from a view's number and rows to what
+            teachers say of them, the field `SAID` of a batch.
 
     Yields:
         `(x, labels)`, x a dict with `"draws"`, float32 `(B, num_draws)`, and
@@ -60,6 +71,7 @@ class TrainingBatches(keras.utils.PyDataset):
         num_draws=0,
         resident=False,
         paired=False,
+        num_views=0,
     ):
         super().__init__()
         check_settings(
@@ -68,6 +80,7 @@ class TrainingBatches(keras.utils.PyDataset):
                 "batch_size": batch_size,
                 "seed": seed,
                 "num_draws": num_draws,
+                "num_views": num_views,
                 "resident": resident,
                 "paired": paired,
             },
@@ -77,6 +90,9 @@ class TrainingBatches(keras.utils.PyDataset):
         self.seed = seed
         self.num_draws = num_draws
         self.paired = paired
+        self.num_views = num_views
+        self.said = None
+        self._view = (None, None)
         self.resident = ResidentImages(split.images[:]) if resident else None
         streamed = isinstance(split.images, Pictures) and not resident
         self._ahead = ReadAhead(split.images) if streamed else None
@@ -114,13 +130,35 @@ class TrainingBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         index += self.first
         rows = self._rows(self.order, index)
-        rng = np.random.default_rng([self.seed, self.epoch, index, DRAWS])
-        x = {"draws": rng.random((len(rows), self.num_draws), "float32")}
+        x = {"draws": self._draws(index, rows)}
         if self.resident is not None:
             x["rows"] = rows.astype("int32")
         else:
             x["images"] = self._images(index, rows)
+        if self.said is not None:
+            x[SAID] = self.said(self.epoch % self.num_views, rows)
         return x, self.split.labels[rows]
+
+    def view(self, number, rows):
+        """Returns `x` of a batch of one of the `num_views` views of images."""
+        x = {"draws": self._draws_of_view(number)[rows]}
+        if self.resident is not None:
+            return {**x, "rows": rows.astype("int32")}
+        return {**x, "images": self.split.images[rows]}
+
+    def _draws(self, index, rows):
+        if self.num_views:
+            return self._draws_of_view(self.epoch % self.num_views)[rows]
+        rng = np.random.default_rng([self.seed, self.epoch, index, DRAWS])
+        return rng.random((len(rows), self.num_draws), "float32")
+
+    def _draws_of_view(self, number):
+        """Returns the random numbers of all images, `(N, num_draws)`."""
+        if self._view[0] != number:
+            rng = np.random.default_rng([self.seed, number, VIEW])
+            size = (len(self.split), self.num_draws)
+            self._view = number, rng.random(size, "float32")
+        return self._view[1]
 
     def shuffle(self, epoch):
         """Takes the order of a 0-based epoch."""
@@ -172,15 +210,18 @@ class EvaluationBatches(keras.utils.PyDataset):
     Args:
         split: A `Split`.
         at_most: Most images a batch.
+        said: Optional function from rows to what teachers say of them.
 
     Yields:
-        `(images, labels)`.
+        `(images, labels)`; with `said` a dict stands for the images, with
+        `"images"` and `SAID`.
     """
 
-    def __init__(self, split, at_most=128):
+    def __init__(self, split, at_most=128, said=None):
         super().__init__()
         check_settings(RULES, {"at_most": at_most})
         self.split = split
+        self.said = said
         self.batch_size = even_batch_size(len(split), at_most)
         streamed = isinstance(split.images, Pictures)
         self._ahead = ReadAhead(split.images) if streamed else None
@@ -197,9 +238,17 @@ class EvaluationBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         rows = self._rows_of(index)
         if self._ahead is None:
-            return self.split.images[rows], self.split.labels[rows]
-        images = self._ahead.take(index, self._rows_of)
-        return images, self.split.labels[rows]
+            x = self.split.images[rows]
+        else:
+            x = self._ahead.take(index, self._rows_of)
+        if self.said is not None:
+            x = {"images": x, SAID: self.said(rows)}
+        return x, self.split.labels[rows]
+
+    @property
+    def image_shape(self):
+        """`(H, W, c)` of the images."""
+        return tuple(self.split.images.shape[1:])
 
     def _rows_of(self, index):
         if index >= len(self):

@@ -5,6 +5,8 @@ from keras_css.methods.channel_distillation import ChannelDistillation
 from keras_css.methods.cl_ilr import CLILR
 from keras_css.methods.cs_kd import CSKD
 from keras_css.methods.css import CSS
+from keras_css.methods.dist import DIST
+from keras_css.methods.dkd import DKD
 from keras_css.methods.dml import DML
 from keras_css.methods.ffl import FFL
 from keras_css.methods.hssakd import HSSAKD
@@ -38,6 +40,8 @@ METHODS = Registry(
         "kd": KD,
         "channel_distillation": ChannelDistillation,
         "sskd": SSKD,
+        "dkd": DKD,
+        "dist": DIST,
         "switokd": SwitOKD,
     },
 )
@@ -71,6 +75,8 @@ __all__ = [
     "CLILR",
     "CSKD",
     "CSS",
+    "DIST",
+    "DKD",
     "DML",
     "FFL",
     "HSSAKD",

@@ -11,7 +11,6 @@ from keras_css.errors import unknown_name
 from keras_css.methods.distillation import Distillation
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import cross_entropy
-from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.supervision import aggregate
 from keras_css.supervision import branch_labels
@@ -142,7 +141,7 @@ class CSS(Distillation):
             others = [other for other in logits if other != name]
             divergences, scores, taught = [], [], []
             for other in others:
-                kl = kl_divergence(detach(logits[other]), z, self.temperature)
+                kl = self.divergence(detach(logits[other]), z)
                 divergences.append(batch_mean(kl, sample_weight))
                 # Keras' maximum makes float64 float32 on PyTorch.
                 low = ce[other] < SMALLEST_CE

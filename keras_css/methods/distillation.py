@@ -8,10 +8,12 @@ from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import ramp_down
 from keras_css.methods.losses import ramp_up
+from keras_css.methods.losses import standardized
 from keras_css.methods.method import Method
 from keras_css.supervision import branch_labels
 from keras_css_runtime.settings import NOT_NEGATIVE
 from keras_css_runtime.settings import POSITIVE
+from keras_css_runtime.settings import Flag
 from keras_css_runtime.settings import Number
 
 # A cohort of one network whose plain branches are the peers.
@@ -34,6 +36,9 @@ class Distillation(Method):
         ramp_down_epochs: Over so many epochs at the end of training w(e)
             falls to 0, see `ramp_down`; 0 teaches fully to the end.
         run_epochs: Epochs of the whole training; 0 for those of `fit`.
+        standardize: Whether networks learn from `standardized` logits, and
+            compare their own likewise. Its authors take T = 2 and, of KD, a
+            weight of 9.
 
     Raises:
         UserError: If an argument is out of range.
@@ -44,6 +49,7 @@ class Distillation(Method):
         "ramp_up_epochs": Number(0, optional=True),
         "ramp_down_epochs": NOT_NEGATIVE,
         "run_epochs": NOT_NEGATIVE,
+        "standardize": Flag(),
     }
 
     def __init__(
@@ -52,6 +58,7 @@ class Distillation(Method):
         ramp_up_epochs=0,
         ramp_down_epochs=0,
         run_epochs=0,
+        standardize=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -59,6 +66,7 @@ class Distillation(Method):
         self.ramp_up_epochs = ramp_up_epochs
         self.ramp_down_epochs = ramp_down_epochs
         self.run_epochs = run_epochs
+        self.standardize = standardize
         self.fit_epochs = None
 
     def begin_fit(self, epochs):
@@ -90,6 +98,23 @@ class Distillation(Method):
         values = cross_entropy(logits, targets)
         return logits.shape[2] * batch_mean(values, sample_weight)
 
+    def compared(self, logits):
+        """Returns logits `(B, K, ...)` as networks learn from them."""
+        return standardized(logits) if self.standardize else logits
+
+    def divergence(self, target, logits, epsilon=0.0):
+        """Returns KL(target || logits) at T, without T^2, as `kl_divergence`.
+
+        What a method compares goes through here, so that `standardize` holds
+        for all of it.
+        """
+        return kl_divergence(
+            self.compared(target),
+            self.compared(logits),
+            self.temperature,
+            epsilon,
+        )
+
     def taught(self, target, logits, sample_weight=None, epsilon=0.0):
         """Returns T^2 KL(target || logits), a mean over batch and branches.
 
@@ -103,7 +128,7 @@ class Distillation(Method):
         target = ops.stop_gradient(target)
         if len(target.shape) < len(logits.shape):
             target = target[:, :, None]
-        kl = kl_divergence(target, logits, self.temperature, epsilon)
+        kl = self.divergence(target, logits, epsilon)
         return self.temperature**2 * batch_mean(kl, sample_weight)
 
     def get_config(self):
@@ -114,6 +139,7 @@ class Distillation(Method):
             "ramp_down_epochs": self.ramp_down_epochs,
             "run_epochs": self.run_epochs,
             "fit_epochs": self.fit_epochs,
+            "standardize": self.standardize,
         }
 
     @classmethod

@@ -63,10 +63,20 @@ class KD(Distillation):
             # Of nobody but itself there is nothing to learn.
             target = z if said is None else of_network(said, name)[:, :, 0]
             target = keras.ops.cast(target, z.dtype)
-            kd = self.taught(target, z, sample_weight)
+            kd = self.learned(target, z, labels, sample_weight)
             terms |= {f"{name}/ce": ce, f"{name}/kd": kd}
             total = total + self.ce_weight * ce + weight * kd
         return {**terms, "loss": total}
+
+    def learned(self, target, logits, labels, sample_weight):
+        """Returns what a network learns from teachers, a scalar.
+
+        Args:
+            target: Logits of t teachers, `(B, C, t)`.
+            logits: Of the network, `(B, C, 1)`.
+            labels, sample_weight: As of `compute_losses`.
+        """
+        return self.taught(target, logits, sample_weight)
 
     def get_config(self):
         return {

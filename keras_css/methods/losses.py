@@ -11,6 +11,8 @@ from keras import ops
 
 from keras_css.means import mean
 
+LEAST_VARIANCE = 1e-14
+
 
 def cross_entropy(logits, labels):
     """Returns the cross-entropy of each branch.
@@ -58,6 +60,23 @@ def kl_divergence(target, logits, temperature, epsilon=0.0):
         p_target = p_target + epsilon
         log_target = ops.log(p_target)
     return ops.sum(p_target * (log_target - log_p), axis=1)
+
+
+def standardized(logits):
+    """Returns (z - mean) / standard deviation, both over the classes.
+
+    Logit Standardization in Knowledge Distillation (Sun et al. 2024, arXiv
+    2403.01427): a student then need not match how large a teacher's logits
+    are, only how they stand to each other.
+
+    Args:
+        logits: Tensor `(B, K, ...)`.
+    """
+    centred = logits - ops.expand_dims(mean(logits, axis=1), 1)
+    freedom = max(logits.shape[1] - 1, 1)
+    variance = ops.sum(ops.square(centred), axis=1, keepdims=True) / freedom
+    # Where all are equal, the square root has no slope.
+    return centred / ops.sqrt(variance + LEAST_VARIANCE)
 
 
 def plain_cross_entropy(logits, labels, sample_weight=None):

@@ -35,6 +35,7 @@ class Method(keras.layers.Layer):
             teaches (evaluation of a cohort that was loaded).
         looks_inside: Whether it then asks teachers itself, by `ask_teachers`,
             for more than logits.
+        standardize: Whether networks learn from standardised logits.
         rules: Dict from an argument's name to its
             `keras_css_runtime.settings.Rule`. A subclass names its own; those
             of its base hold, too.
@@ -54,6 +55,7 @@ class Method(keras.layers.Layer):
     class_pairs = False
     wants_teacher = False
     looks_inside = False
+    standardize = False
     rules = {}
 
     def __new__(cls, *args, **kwargs):

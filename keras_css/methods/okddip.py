@@ -13,7 +13,6 @@ from keras_css.methods.distillation import PLAIN_BRANCHES
 from keras_css.methods.distillation import RampedDistillation
 from keras_css.methods.distillation import check_plain
 from keras_css.methods.losses import batch_mean
-from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
 from keras_css_runtime.settings import FRACTION
@@ -116,14 +115,14 @@ class OKDDip(RampedDistillation):
             consensus = ops.stop_gradient(consensus)
         m = peers.shape[2]
 
-        def divergence(target, z):
-            kl = kl_divergence(target, z, self.temperature, self.target_epsilon)
+        def taught(target, z):
+            kl = self.divergence(target, z, self.target_epsilon)
             return self.temperature**2 * batch_mean(kl, sample_weight)
 
         ce = self.supervised(peers, labels, sample_weight)
         ce_leader = plain_cross_entropy(leader, labels, sample_weight)
-        kd = m * divergence(targets, peers)
-        kd_leader = divergence(consensus, leader)
+        kd = m * taught(targets, peers)
+        kd_leader = taught(consensus, leader)
         return {
             "peers/ce": ce,
             "leader/ce": ce_leader,

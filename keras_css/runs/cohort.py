@@ -51,7 +51,7 @@ def build_distiller(config, dataset, published=False, teachers=()):
         )
     for network in networks:
         freeze_trunk(network, config.freeze)
-    return OnlineDistiller(
+    distiller = OnlineDistiller(
         networks,
         method=method,
         augmentation=build_augmentation(config, dataset),
@@ -63,6 +63,14 @@ def build_distiller(config, dataset, published=False, teachers=()):
         teacher_weight=config.teacher_weight,
         teacher_temperature=config.teacher_temperature,
     )
+    distiller.said_is_stored = bool(teachers and config.teacher_views)
+    return distiller
+
+
+def sees_images_as_they_are(config, dataset):
+    """Returns whether nothing changes a training image from epoch to epoch."""
+    mixing, changes = build_mixing(config), build_augmentation(config, dataset)
+    return mixing is None and changes is None
 
 
 def load_cohort(folder):
@@ -99,6 +107,7 @@ def build_batches(config, dataset, distiller):
         num_draws=distiller.views.num_draws,
         resident=dataset.resident,
         paired=distiller.method.class_pairs,
+        num_views=config.teacher_views,
     )
 
 

@@ -8,6 +8,7 @@ from keras_css.data.catalogue import get_entry
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.methods import METHODS
+from keras_css.runs.cohort import sees_images_as_they_are
 from keras_css.runs.method_options import check_options
 from keras_css.runs.method_options import completed
 from keras_css.supervision import TRANSFORMATIONS
@@ -41,6 +42,24 @@ class RunConfig(Augmentation, Optimisation, Method, Networks, DataRequest):
                 BACKBONES.get(name)
         if self.transformation is not None:
             TRANSFORMATIONS.get(self.transformation)
+        if self.teacher_views and not self.teacher:
+            raise UserError(
+                "--teacher_views are for what teachers say, received no "
+                "--teacher: give one, or leave it out."
+            )
+        inside = METHODS.get(self.method).looks_inside
+        if self.teacher_views and inside:
+            raise UserError(
+                "--teacher_views keep a teacher's predictions, but --method "
+                f"{self.method} learns from its layers, too: leave one of "
+                "them out."
+            )
+        if self.teacher_views and (self.mixup or self.cutmix):
+            raise UserError(
+                "--teacher_views keep what teachers say of an image, but "
+                "--mixup and --cutmix make new ones of two in each step: leave "
+                "one of them out."
+            )
 
     def complete(self, dataset):
         """Returns a copy in which no setting is None but `data_dir`.
@@ -76,9 +95,14 @@ class RunConfig(Augmentation, Optimisation, Method, Networks, DataRequest):
             for key, value in defaults.items()
             if getattr(self, key) is None
         }
-        return dataclasses.replace(
+        whole = dataclasses.replace(
             self, **{**missing, "steps": None}, method_options=options
         )
+        if whole.teacher_views is not None:
+            return whole
+        once = self.teacher and not method.looks_inside
+        once = once and sees_images_as_they_are(whole, dataset)
+        return dataclasses.replace(whole, teacher_views=int(bool(once)))
 
     def _epochs_on(self, dataset):
         """Returns the epochs of a run on a data set."""
@@ -163,7 +187,11 @@ class RunConfig(Augmentation, Optimisation, Method, Networks, DataRequest):
 
 # What one method of a comparison may have otherwise than the others: how it
 # trains, not on what. A list of epochs would end at its first comma.
-OF_ONE_METHOD = fields_of(Networks, Optimisation, Augmentation)
+OF_TEACHERS = ("teacher_weight", "teacher_temperature")
+OF_ONE_METHOD = {
+    **fields_of(Networks, Optimisation, Augmentation),
+    **{name: fields_of(Method)[name] for name in OF_TEACHERS},
+}
 del OF_ONE_METHOD["lr_milestones"]
 
 

@@ -6,12 +6,15 @@ import statistics
 import time
 
 import keras
+import numpy as np
 
 from keras_css.data.batches import Shuffle
 from keras_css.data.load import load
 from keras_css.runs.cohort import build_batches
 from keras_css.runs.cohort import build_distiller
 from keras_css.runs.optimizer import build_optimizer
+from keras_css.runs.teacher_outputs import TYPE
+from keras_css.runs.teacher_outputs import stored_shape
 from keras_css.runs.teachers import find_teachers
 from keras_css.training.seed import set_seed
 from keras_css.training.steps_per_call import decide_steps_per_call
@@ -93,6 +96,12 @@ def estimate(config, say=print, steps_per_call=None):
     set_seed(config.seed)
     distiller = build_distiller(config, dataset, teachers=teachers)
     batches = build_batches(config, dataset, distiller)
+    if distiller.said_is_stored:
+        # A run's first pass over its images is no part of a step.
+        _, *of_an_image = stored_shape(distiller, 0)
+        batches.said = lambda view, rows: np.zeros(
+            (len(rows), *of_an_image), TYPE
+        )
     calls = decide_steps_per_call(steps_per_call, distiller, batches)
     # The weights go nowhere, however many steps it takes.
     optimizer = build_optimizer(config, len(batches), factor=1e-9)

@@ -33,6 +33,7 @@ class RunFolder:
         self.figures = self.path / "figures"
         self.logs = self.path / "logs"
         self.report = self.path / "report.html"
+        self.teacher_outputs = self.path / "teacher_outputs.f16"
 
     def refuse_if_used(self):
         """Raises `UserError` unless a new run may begin here."""

@@ -1,4 +1,4 @@
-"""Teachers as commands name them: finished runs and `.keras` files."""
+"""Teachers as commands name them: finished runs, files, published models."""
 
 import pathlib
 
@@ -10,25 +10,28 @@ from keras_css.runs.cohort import load_cohort
 from keras_css.runs.folder import RunFolder
 from keras_css.teachers import Teacher
 from keras_css.teachers import teacher_of
+from keras_css.teachers.applications import application_teacher
 from keras_css.untrusted.keras_files import load_keras
 from keras_css_runtime.shapes import is_result
+
+PUBLISHED = "applications:"
 
 
 def find_teachers(wanted, class_names):
     """Returns the teachers that were named.
 
     Args:
-        wanted: List of texts: a run's folder, `FOLDER@STUDENT`, or a file
-            `.keras`.
+        wanted: List of texts: a run's folder, `FOLDER@STUDENT`, a file
+            `.keras` or `.onnx`, or `applications:NAME`.
         class_names: Of the data, in order.
 
     Returns:
-        List of `Teacher`; `about` has the file's checksum and the student.
+        List of `Teacher`; `about` has a checksum, and the student.
 
     Raises:
         UserError: If one is missing, damaged, or knows other classes.
     """
-    teachers = [_find(text) for text in wanted]
+    teachers = [_find(text, len(class_names)) for text in wanted]
     for teacher in teachers:
         teacher.check(len(class_names), class_names)
     return teachers
@@ -57,7 +60,10 @@ def check_same_teachers(stored, teachers):
             )
 
 
-def _find(text):
+def _find(text, num_classes):
+    if text.startswith(PUBLISHED):
+        name = text.removeprefix(PUBLISHED)
+        return application_teacher(name, text, num_classes)
     path, student = pathlib.Path(text), None
     if not path.exists() and "@" in text:
         place, _, student = text.rpartition("@")
@@ -66,8 +72,9 @@ def _find(text):
         return _of_run(text, RunFolder(path), student)
     if not path.exists():
         raise UserError(
-            "--teacher must be the folder of a finished run or a file .keras, "
-            f"but '{path}' is missing: if it was moved, say where it is now."
+            "--teacher must be the folder of a finished run, a file .keras or "
+            f".onnx, or {PUBLISHED}NAME, but '{path}' is missing: if it was "
+            "moved, say where it is now."
         )
     if student is not None:
         raise UserError(
@@ -75,6 +82,11 @@ def _find(text):
             f"@{student} out."
         )
     about = {"sha256": checksum(path)}
+    if path.suffix == ".onnx":
+        # Only here: onnxruntime takes its time.
+        from keras_css.teachers.onnx_file import OnnxTeacher
+
+        return OnnxTeacher(path, text, about)
     return Teacher(load_keras(path), text, read_class_names(path), about)
 
 

@@ -30,6 +30,7 @@ from keras_css.runs.rollback import rate_factor
 from keras_css.runs.rollback import remember_rollback
 from keras_css.runs.run import Run
 from keras_css.runs.signals import StopSignals
+from keras_css.runs.teacher_outputs import store_outputs
 from keras_css.runs.teachers import check_same_teachers
 from keras_css.runs.teachers import find_teachers
 from keras_css.training.replicas import refuse_processes
@@ -136,7 +137,11 @@ def _train(folder, config, resume, running, verbose, say):
                 every_epoch=running.on_nonfinite == "rollback",
                 ship=run.config.ship,
             )
-            _fit(run, last, [history, checkpoints], verbose)
+            validation = store_outputs(run) or EvaluationBatches(
+                run.dataset.validation, run.config.batch_size
+            )
+            callbacks = [history, checkpoints]
+            _fit(run, last, validation, callbacks, verbose)
         return finish(
             run,
             history.rows,
@@ -181,10 +186,9 @@ def _set_up(folder, config, resume, steps_per_call, say):
     return Run(folder, config, dataset, distiller, batches, say)
 
 
-def _fit(run, last, callbacks, verbose):
+def _fit(run, last, validation, callbacks, verbose):
     """Trains from the last checkpoint's step on."""
     batches, config = run.batches, run.config
-    validation = EvaluationBatches(run.dataset.validation, config.batch_size)
     callbacks = [Shuffle(batches), ReEstimatedStatistics(batches), *callbacks]
 
     def fit(first, end, *others):

@@ -36,6 +36,7 @@ class Teacher:
     """
 
     network = None
+    _compiled = None
 
     def __init__(self, model, name=None, class_names=None, about=None):
         self.name = name or getattr(model, "name", repr(model))
@@ -83,6 +84,9 @@ class Teacher:
                     f"'{ours}': give one that was trained on these classes."
                 )
 
+    def check_in_steps(self):
+        """Raises `UserError` unless a compiled step can compute it."""
+
     def logits(self, images):
         """Returns what it says of images; no gradient comes back.
 
@@ -102,8 +106,23 @@ class Teacher:
             return ops.log(ops.maximum(found, LEAST))
         return found
 
+    def said(self, images):
+        """Returns the same as an array; compiled once for many calls."""
+        if self._compiled is None:
+            # Training itself knows teachers.
+            from keras_css.training.compiled import compiled
+
+            self._compiled = compiled(self._logits_of)
+        values = [ops.convert_to_tensor(v) for v in self.variables]
+        return ops.convert_to_numpy(self._compiled(values, images))
+
+    def _logits_of(self, values, images):
+        # JAX would copy weights of its own accord into the program.
+        with keras.StatelessScope(list(zip(self.variables, values))):
+            return self.logits(images)
+
     def seen(self, images):
-        """Returns images as its model takes them."""
+        """Returns images as it takes them, float32 of its own size."""
         *size, channels = self.image_shape
         images = ops.cast(images, "float32")
         if images.shape[-1] == 1 and channels == 3:

@@ -165,7 +165,8 @@ class OnlineDistiller(
         networks = self.named_networks
         outputs = self.method.call_networks(networks, views, training)
         if training:
-            outputs = {**outputs, **self.said_by_teachers(views, True)}
+            said = self.said_by_teachers(x, views, training=True)
+            outputs = {**outputs, **said}
         return outputs if share is None else {**outputs, SHARE: share}
 
     def compile(

@@ -123,7 +123,9 @@ class StatisticsPass:
                 for v in model.metrics_variables
             ),
         ]
-        with _Collecting(mapping, self.statistics) as scope:
+        scope = _Collecting(mapping, self.statistics)
+        # No statistic depends on what teachers say.
+        with scope, model.teachers_silent():
             outputs = model(x, training=True)
             if y is not None:
                 model.compute_loss(x, y, outputs, None, True)

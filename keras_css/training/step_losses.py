@@ -104,8 +104,7 @@ class StepLosses:
             )
         said = y_pred.get(TEACHERS)
         if said is None and x is not None:
-            said = self.said_by_teachers(self.views.take(x, False))
-            said = said.get(TEACHERS)
+            said = self.said_by_teachers(x).get(TEACHERS)
         if said is not None and self.method.wants_teacher:
             outputs = {**outputs, TEACHERS: said}
         terms = self.method.compute_losses(

@@ -1,12 +1,16 @@
 """Teachers of a cohort: what they say of a batch, and how it learns of it."""
 
+import contextlib
+
 from keras import ops
 
+from keras_css.data.batches import SAID
 from keras_css.errors import UserError
 from keras_css.methods.from_teachers import TEACHERS
 from keras_css.methods.from_teachers import of_network
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import kl_divergence
+from keras_css.methods.losses import standardized
 from keras_css.supervision import member_logits
 from keras_css.teachers.teacher import as_teacher
 from keras_css_runtime.settings import NOT_NEGATIVE
@@ -22,12 +26,16 @@ class Taught:
 
         teacher_weight T^2 mean over branches and teachers of KL(teacher || z)
 
-    where z are a branch's class logits. Every teacher sees what the network,
+    where z are a branch's class logits, both standardised where the method
+    standardises what it compares. Every teacher sees what the network,
     or the branch, sees.
     """
 
     # A tuple, whose objects Keras does not take for layers.
     _teachers = ()
+    # Whether what teachers say comes with the batches of training.
+    said_is_stored = False
+    _silent = False
 
     @property
     def teachers(self):
@@ -37,6 +45,8 @@ class Taught:
     @property
     def variables(self):
         found = super().variables
+        if self.said_is_stored:
+            return found
         known = {id(variable) for variable in found}
         taught = [v for t in self._teachers for v in t.variables]
         return [*found, *(v for v in taught if id(v) not in known)]
@@ -81,23 +91,45 @@ class Taught:
         return [f"{name}/teacher" for name in names]
 
     def check_taught(self):
-        """Raises `UserError` if the method wants a teacher and has none."""
+        """Raises `UserError` if there is no teacher for the method's steps."""
         if self.method.wants_teacher and not self._teachers:
             raise UserError(
                 f"{type(self.method).__name__} learns from a trained teacher, "
                 "received none: give --teacher, in Python teachers=[...] or "
                 "distiller.teach_with([...])."
             )
+        if not self.said_is_stored:
+            for teacher in self._teachers:
+                teacher.check_in_steps()
 
-    def said_by_teachers(self, views, training=False):
+    @contextlib.contextmanager
+    def teachers_silent(self):
+        """While it lasts, no teacher computes: what they teach is 0."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
+
+    def said_by_teachers(self, x, views=None, training=False):
         """Returns what all teachers say of each view, `{TEACHERS: ...}`.
 
         Args:
-            views: Dict from name to images; `{}` is returned without teachers.
+            x: The batch; what teachers say may be in it, stored under `SAID`.
+            views: Dict from name to images; default those of evaluation.
             training: Whether this is a training step.
+
+        Returns:
+            `{}` without teachers, or while they are silent.
         """
-        if not self._teachers:
+        if not self._teachers or self._silent:
             return {}
+        if isinstance(x, dict) and SAID in x:
+            of_views = [x[SAID][:, :, i] for i in range(x[SAID].shape[2])]
+            if len(of_views) == 1:
+                of_views *= len(self.views.names)
+            return {TEACHERS: dict(zip(self.views.names, of_views))}
+        views = self.views.take(x, False) if views is None else views
         if self.method.looks_inside:
             said = self.method.ask_teachers(self._teachers, views, training)
             return {TEACHERS: said}
@@ -114,14 +146,19 @@ class Taught:
         Args:
             terms: What the method computed.
             outputs: Of the networks.
-            said: What teachers say, of `said_by_teachers`.
+            said: What teachers say, of `said_by_teachers`, or None.
             sample_weight: `(B,)` or None.
         """
         total, t = terms["loss"], self.teacher_temperature
+        if said is None:
+            return {**terms, **dict.fromkeys(self.teacher_terms, 0.0)}
         for name, term in zip(self.named_networks, self.teacher_terms):
             z = member_logits(outputs[name], self.method.num_classes)
+            z = z[..., None]
             target = ops.cast(of_network(said, name), z.dtype)
-            kl = kl_divergence(target, z[..., None], t)
+            if self.method.standardize:
+                target, z = standardized(target), standardized(z)
+            kl = kl_divergence(target, z, t)
             terms = {**terms, term: t**2 * batch_mean(kl, sample_weight)}
             total = total + self.teacher_weight * terms[term]
         return {**terms, "loss": total}

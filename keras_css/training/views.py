@@ -80,7 +80,7 @@ class TrainingViews(keras.layers.Layer):
         if not isinstance(x, dict):
             return x, None
         if "images" in x:
-            return x["images"], x["draws"]
+            return x["images"], x.get("draws")
         return self.resident.take(x), x["draws"]
 
     def _view(self, images, draws, place):

@@ -11,7 +11,7 @@ from keras_css import MultiBranchNetwork
 from keras_css import UserError
 from keras_css.backbones import split_model
 from keras_css.backbones import suggest_splits
-from keras_css.backbones.applications import _normalisation
+from keras_css.backbones.applications import normalisation
 from keras_css.students import cut_student
 
 pytestmark = pytest.mark.once
@@ -249,7 +249,7 @@ def test_pixels_are_normalised_as_published_weights_want_it(name):
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 3, 3, 3))
     pixels = pixels.astype("float32")
     expected = inspect.getmodule(build).preprocess_input(pixels.copy())
-    (scale, offset), swapped = _normalisation(build)
+    (scale, offset), swapped = normalisation(build)
     found = pixels * scale + offset
     assert swapped == (name == "ResNet50")
     found = found[..., ::-1] if swapped else found

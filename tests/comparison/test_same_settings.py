@@ -5,7 +5,10 @@ import copy
 import pytest
 
 from keras_css import UserError
+from keras_css.comparison.cell import check_cell
+from keras_css.comparison.cell import cohort_of
 from keras_css.comparison.cell import make_cells
+from keras_css.comparison.cell import teachers_of
 from keras_css.comparison.folder import remember
 from keras_css.comparison.same_settings import check_same_settings
 from keras_css.runs import RunConfig
@@ -64,6 +67,34 @@ def test_other_settings_are_named_in_one_line(tmp_path, name, value, words):
     configs[last]["config"][name] = value
     with pytest.raises(UserError, match=f"^All cells .*{name} of .*{words}"):
         check(configs)
+
+
+def test_all_that_are_taught_have_one_teacher_and_no_other_has_one(tmp_path):
+    texts = ["independent", "css:teacher_weight=2", "kd"]
+    plain, css, kd = make_cells(tmp_path, ["digits"], texts, [0])
+    configs = {}
+    for cell in (plain, css, kd):
+        config = RunConfig(
+            method=cell.method.partition(":")[0],
+            teacher_weight=2.0 if cell is css else 1.0,
+            **teachers_of(cell, {"teacher": ["here"]}),
+            **cohort_of(cell, ["resnet8"]),
+        ).to_json()
+        teachers = [{"sha256": "a"}] * len(config["teacher"])
+        configs[cell] = {"config": config, "backend": "torch"}
+        configs[cell]["teachers"] = teachers
+    check(configs, epochs=None, batch_size=None, teacher=["there"])
+    configs[plain]["teachers"] = configs[kd]["teachers"]
+    with pytest.raises(UserError, match="teachers of 'digits independent"):
+        check(configs, epochs=None, batch_size=None)
+    configs[plain]["teachers"] = []
+    configs[kd]["teachers"] = [{"sha256": "b"}]
+    with pytest.raises(UserError, match="teachers of 'digits kd seed 0'"):
+        check(configs, epochs=None, batch_size=None)
+    for cell in (css, kd):
+        check_cell(cell, {"teacher": ["here"]})
+        with pytest.raises(UserError, match="give --teacher"):
+            check_cell(cell, {})
 
 
 def test_another_backend_is_another_table(tmp_path):

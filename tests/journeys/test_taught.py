@@ -21,7 +21,7 @@ def test_a_run_teaches_and_is_asked_for_on_resume(trained, call, tmp_path):
     assert not run.exists()
     code, _, error = call(
         *("train", *asked, "--teacher", f"{moved}@ensemble"),
-        *("--run_dir", run),
+        *("--teacher_views", "2", "--run_dir", run),
     )
     assert code == 0, error
     stored = json.loads((run / "config.json").read_text())
@@ -29,6 +29,8 @@ def test_a_run_teaches_and_is_asked_for_on_resume(trained, call, tmp_path):
     assert "network_a/kd" in (run / "history.csv").read_text()
     first = json.loads((run / "result.json").read_text())
 
+    outputs = run / "teacher_outputs.f16"
+    written = outputs.stat().st_mtime_ns
     forget_last_checkpoint(run)
     moved.rename(tmp_path / "elsewhere")
     resume = ("train", "--resume", "--run_dir", run)
@@ -42,6 +44,7 @@ def test_a_run_teaches_and_is_asked_for_on_resume(trained, call, tmp_path):
     where = f"{tmp_path / 'elsewhere'}@ensemble"
     code, _, error = call(*resume, "--teacher", where)
     assert code == 0, error
+    assert outputs.stat().st_mtime_ns == written, "computed again"
     again = json.loads((run / "result.json").read_text())
     assert again["validation"]["network_a"] == pytest.approx(
         first["validation"]["network_a"], abs=0.1

@@ -17,6 +17,8 @@ from keras_css import OnlineDistiller
 from keras_css.methods import CLILR
 from keras_css.methods import CSKD
 from keras_css.methods import CSS
+from keras_css.methods import DIST
+from keras_css.methods import DKD
 from keras_css.methods import DML
 from keras_css.methods import FFL
 from keras_css.methods import HSSAKD
@@ -185,6 +187,16 @@ def kdcl_case(target):
     )
 
 
+def taught_case(kind, learned=None, **options):
+    """A method of two teachers, and what it learns of each."""
+    return Case(
+        kind(3.0, **RAMP, ce_weight=0.3, kd_weight=0.7, **options),
+        {**one(logits=(C, 1)), "teachers/network_a": (C, 2)},
+        functools.partial(formulas.from_teachers, learned=learned),
+        detached=("teachers/network_a",),
+    )
+
+
 RAMP = {"ramp_up_epochs": 5, "ramp_down_epochs": 4, "run_epochs": 6}
 CASES = {
     "dml": lambda: Case(DML(3.0, **RAMP), two(logits=(C, 1)), formulas.dml),
@@ -202,11 +214,9 @@ CASES = {
     "cs_kd": lambda: Case(
         CSKD(3.0, **RAMP, weight=0.7), one(logits=(C, 1)), formulas.cs_kd
     ),
-    "kd": lambda: Case(
-        KD(3.0, **RAMP, ce_weight=0.3, kd_weight=0.7),
-        {**one(logits=(C, 1)), "teachers/network_a": (C, 2)},
-        formulas.from_teachers,
-        detached=("teachers/network_a",),
+    "kd": lambda: taught_case(KD),
+    "kd standardized": lambda: taught_case(
+        KD, formulas.standardized_kd, standardize=True
     ),
     "channel_distillation": lambda: Case(
         ChannelDistillation(3.0, **RAMP, alone_epochs=2, decay_at="3,4"),
@@ -220,6 +230,8 @@ CASES = {
     ),
     "sskd": lambda: sskd_case(stage_one=False),
     "sskd in stage 1": lambda: sskd_case(stage_one=True),
+    "dkd": lambda: taught_case(DKD, formulas.decoupled, alpha=2.0, beta=3.0),
+    "dist": lambda: taught_case(DIST, formulas.related, beta=2.0, gamma=3.0),
     "cl_ilr": lambda: Case(CLILR(**RAMP), one(logits=(C, 3)), formulas.cl_ilr),
     "one": lambda: Case(
         ONE(**RAMP), one(logits=(C, 3), teacher=(C,)), formulas.one
@@ -422,6 +434,37 @@ def test_loss_and_gradients(name, labels):
             assert gradient[place] == pytest.approx(
                 slope, rel=rel, abs=absolute
             ), (key, place)
+
+
+@pytest.mark.once
+@pytest.mark.skipif(EXACT, reason="float32 shows it")
+@pytest.mark.parametrize(
+    "name",
+    sorted(CASES.keys() - {"independent", "hssakd alone", "kdcl linear"}),
+)
+def test_standardized_logits_teach_alike_however_large_they_are(name):
+    """All that a method compares is standardised where it is asked to be.
+
+    But for KDCL's combination of least cross-entropy, which depends on size.
+    """
+    case = CASES[name]()
+    case.meet()
+    case.method.standardize = True
+    outputs = case.outputs()
+    features = {n: v for n, v in outputs.items() if n.endswith("/features")}
+    small, large = (
+        case.method.compute_losses(
+            nested({**{n: k * v for n, v in outputs.items()}, **features}),
+            LABELS,
+            epoch=EPOCH,
+            training=True,
+        )
+        for k in (1, 2)
+    )
+    terms = [term for term in small if "kd" in term.split("/")[-1]]
+    assert terms
+    for term in terms:
+        assert float(large[term]) == pytest.approx(float(small[term]), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", CASES)

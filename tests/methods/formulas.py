@@ -90,9 +90,11 @@ def cs_kd(x, fixed, y, w, t):
     return ce(z, y) + 0.7 * w * kd(q[partner], z, t)
 
 
-def from_teachers(x, fixed, y, w, t):
+def from_teachers(x, fixed, y, w, t, learned=None):
+    """Each teacher's part is `learned(q, z, y, t)`, default KD's."""
     z, said = x["network_a/logits"][..., 0], fixed["teachers/network_a"]
-    taught = np.mean([kd(q, z, t) for q in branches(said)])
+    learned = learned or (lambda q, z, y, t: kd(q, z, t))
+    taught = np.mean([learned(q, z, y, t) for q in branches(said)])
     return 0.3 * ce(z, y) + 0.7 * w * taught
 
 
@@ -139,6 +141,40 @@ def sskd(x, fixed, y, w, t, stage_one, modules):
     own = cosines(x["network_a/projected"], count)
     kept = ranked(target, columns, 0.75)
     return loss + 10 * w * kd(target[kept], own[kept], 0.5)
+
+
+def standardized_kd(q, z, y, t):
+    q, z = (
+        (v - v.mean(1, keepdims=True)) / v.std(1, ddof=1, keepdims=True)
+        for v in (q, z)
+    )
+    return kd(q, z, t)
+
+
+def decoupled(q, z, y, t):
+    """DKD with alpha 2 and beta 3."""
+    rows = np.exp([log_softmax(q / t), log_softmax(z / t)])
+    total = 0.0
+    for q, p, label in zip(*rows, y if y.ndim == 1 else y.argmax(axis=1)):
+        rest = np.arange(len(q)) != label
+        for factor, q_part, p_part in (
+            (2, [q[label], 1 - q[label]], [p[label], 1 - p[label]]),
+            (3, q[rest] / (1 - q[label]), p[rest] / (1 - p[label])),
+        ):
+            q_part, p_part = np.array(q_part), np.array(p_part)
+            total += factor * (q_part * np.log(q_part / p_part)).sum()
+    return t**2 * total / len(z)
+
+
+def related(q, z, y, t):
+    """DIST with beta 2 and gamma 3."""
+    q, p = np.exp(log_softmax(q / t)), np.exp(log_softmax(z / t))
+
+    def apart(a, b):
+        pairs = zip(a, b)
+        return np.mean([1 - np.corrcoef(one, two)[0, 1] for one, two in pairs])
+
+    return t**2 * (2 * apart(q, p) + 3 * apart(q.T, p.T))
 
 
 def cl_ilr(x, fixed, y, w, t):

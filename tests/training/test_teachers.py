@@ -9,6 +9,7 @@ from keras_css import OnlineDistiller
 from keras_css import UserError
 from keras_css.methods.losses import kl_divergence
 from keras_css.teachers import Teacher
+from keras_css.training import re_estimate_statistics
 
 numpy = keras.ops.convert_to_numpy
 
@@ -76,6 +77,18 @@ def test_each_branch_learns_from_the_teacher():
     ]
     expected = 16 * np.mean([float(one) for one in kl])
     assert float(logs["network_a/teacher"]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.once
+def test_no_teacher_computes_where_statistics_are_taken(monkeypatch):
+    distiller = taught(teachers=[teacher()])
+    x, y = tiny.images(4)
+    distiller.build((None, *x.shape[1:]))
+    moved = [numpy(w).copy() for w in distiller.networks[0].weights]
+    monkeypatch.delattr(Teacher, "logits")
+    re_estimate_statistics(distiller, [(x, y)])
+    pairs = zip(moved, distiller.networks[0].weights)
+    assert not all(np.array_equal(one, numpy(other)) for one, other in pairs)
 
 
 @pytest.mark.once
