@@ -1,7 +1,8 @@
 """Measure every student of a finished run again, from its saved networks.
 
 Prints validation and test accuracy of each student, its expected calibration
-error (ECE) on test, and the diversity and agreement of the branches there.
+error (ECE) on test, the best one's hardest classes, and the diversity and
+agreement of the branches there.
 Works on any backend, whichever trained the run. If accuracies are not those of
 result.json it ends with exit code 1; rounding may change the answer to one
 image in 10,000, on another backend than the run's to one and one in 1,000.
@@ -37,6 +38,7 @@ def run():
     run_extensions()
 
     from keras_css.evaluation.report import accuracy_lines
+    from keras_css.evaluation.report import answer_lines
     from keras_css.evaluation.report import diversity_lines
     from keras_css.runs.evaluate import check_same_figures
     from keras_css.runs.evaluate import evaluate
@@ -47,6 +49,7 @@ def run():
         print(json.dumps(found, indent=2))
     else:
         print("\n".join(accuracy_lines(found)))
+        print("\n".join(answer_lines(found)))
         print("\n".join(diversity_lines(found)))
         change = largest_change(found, found["stored"])
         print(f"largest change against result.json: {change:.4f}")

@@ -8,6 +8,7 @@ is 1. Examples:
   python scripts/predict.py student.onnx cat.jpg dog.png
   python scripts/predict.py student.onnx PICTURES --json
   python scripts/predict.py student.onnx PICTURES --csv > found.csv
+  python scripts/predict.py student.onnx PICTURES --unsure_below 0.8
 """
 
 from absl import flags
@@ -26,6 +27,12 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_integer("top", 1, "How many of the likeliest classes to print.")
 flags.DEFINE_integer("batch_size", 32, "Most pictures at a time.")
+flags.DEFINE_float(
+    "unsure_below",
+    0.0,
+    "Say unsure where the likeliest class has less probability than this; the "
+    "run's report tells what that spares.",
+)
 flags.DEFINE_string("provider", "cpu", "cpu, cuda or tensorrt.")
 
 
@@ -43,4 +50,7 @@ def run(arguments):
 
     file, *places = arguments
     form = "json" if FLAGS.json else "csv" if FLAGS.csv else "lines"
-    predict(file, places, form, FLAGS.top, FLAGS.batch_size, FLAGS.provider)
+    predict(
+        *(file, places, form, FLAGS.top, FLAGS.batch_size, FLAGS.provider),
+        unsure_below=FLAGS.unsure_below,
+    )

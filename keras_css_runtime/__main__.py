@@ -44,6 +44,13 @@ def _parser() -> argparse.ArgumentParser:
         )
     add("--top", type=int, default=1, help="likeliest classes to print (1)")
     add("--batch_size", type=int, default=32, help="most pictures at once (32)")
+    add(
+        "--unsure_below",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="say unsure where the likeliest class has less probability",
+    )
     add("--provider", default="cpu", help="cpu, cuda or tensorrt (cpu)")
     add("--version", action="version", version=__version__)
     return parser

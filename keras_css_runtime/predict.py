@@ -15,6 +15,9 @@ from keras_css_runtime.errors import UserError
 from keras_css_runtime.errors import one_line
 from keras_css_runtime.pictures import find_pictures
 from keras_css_runtime.settings import COUNT
+from keras_css_runtime.settings import Number
+
+SHARE = Number(0, 1)
 
 # What is told of one picture.
 Entry = dict[str, Any]
@@ -27,6 +30,7 @@ def predict(
     top: int = 1,
     batch_size: int = 32,
     provider: str = "cpu",
+    unsure_below: float = 0.0,
 ) -> None:
     """Prints the likeliest class of each picture.
 
@@ -40,23 +44,28 @@ def predict(
         top: How many of the likeliest classes lines show.
         batch_size: Most pictures at a time.
         provider: `"cpu"`, `"cuda"` or `"tensorrt"`.
+        unsure_below: Lines say `unsure` before a class of less probability;
+            JSON and CSV get `unsure`, true or false, unless this is 0.
 
     Raises:
         UserError: If the file is none of ours, no picture can be read, or a
-            number is below 1.
+            number is out of range.
         UnreadPicturesError: If some pictures could not be read.
     """
     COUNT.check("--top", top)
     COUNT.check("--batch_size", batch_size)
+    SHARE.check("--unsure_below", unsure_below)
     classifier = OnnxClassifier(file, provider, batch_size)
     pictures = [path for place in places for path in find_pictures(place)]
-    entries = _entries(classifier, pictures)
+    entries = _entries(classifier, pictures, unsure_below)
     if form == "json":
         found = list(entries)
         _check_any(found)
         print(json.dumps(found, indent=2))
     elif form == "csv":
-        found = _print_csv(entries, classifier.class_names)
+        found = _print_csv(
+            entries, classifier.class_names, ["unsure"] * bool(unsure_below)
+        )
     else:
         width = max(len(str(path)) for path in pictures)
         found = _print_lines(entries, width, top)
@@ -69,7 +78,7 @@ def predict(
 
 
 def _entries(
-    classifier: OnnxClassifier, pictures: list[Path]
+    classifier: OnnxClassifier, pictures: list[Path], unsure_below: float
 ) -> Iterator[Entry]:
     """Yields a dict for each picture; says on standard error what is wrong."""
     names = classifier.class_names
@@ -77,10 +86,13 @@ def _entries(
     aloud = len(pictures) > 1
     for path, row, fault in classifier.each(pictures):
         if row is not None:
+            probability = float(row.max())
+            unsure = {"unsure": probability < unsure_below}
             yield {
                 "picture": str(path),
                 "class": names[row.argmax()],
-                "probability": float(row.max()),
+                "probability": probability,
+                **(unsure if unsure_below else {}),
                 "probabilities": dict(zip(names, row.tolist())),
             }
             continue
@@ -106,14 +118,18 @@ def _print_lines(entries: Iterable[Entry], width: int, top: int) -> list[Entry]:
             continue
         ranked = sorted(entry["probabilities"].items(), key=lambda i: -i[1])
         shown = [f"{name} {p:.3f}" for name, p in ranked[:top]]
+        if entry.get("unsure"):
+            shown.insert(0, "unsure")
         line = f"{entry['picture']:<{width}}  {'  '.join(shown)}"
         print(one_line(line))
     return found
 
 
-def _print_csv(entries: Iterable[Entry], names: list[str]) -> list[Entry]:
+def _print_csv(
+    entries: Iterable[Entry], names: list[str], more: list[str]
+) -> list[Entry]:
     """Prints a row as soon as its picture is classified."""
-    columns = ("picture", "class", "probability", "error")
+    columns = ("picture", "class", "probability", *more, "error")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow([*columns, *(one_line(f"p({name})") for name in names)])
     found = []
@@ -128,4 +144,6 @@ def _print_csv(entries: Iterable[Entry], names: list[str]) -> list[Entry]:
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else one_line(value)

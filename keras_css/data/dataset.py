@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from keras_css.data.pictures import Pictures
+from keras_css.data.pictures import name_of
 
 # Of the training images that are measured in the end.
 MOST_IMAGES = 5000
@@ -20,19 +21,29 @@ class Split:
         images: uint8 array `(N, H, W, c)`, or `Pictures` that are read as such
             when indexed.
         labels: int32 array `(N,)`.
+        names: Array `(N,)` of what to call images that were read from files
+            into an array, or None.
     """
 
     images: np.ndarray | Pictures
     labels: np.ndarray
+    names: np.ndarray | None = None
 
     def __len__(self):
         return len(self.labels)
 
     def take(self, index):
         """Returns the part with these indices."""
+        names = None if self.names is None else self.names[index]
         if isinstance(self.images, Pictures):
-            return Split(self.images.take(index), self.labels[index])
-        return Split(self.images[index], self.labels[index])
+            return Split(self.images.take(index), self.labels[index], names)
+        return Split(self.images[index], self.labels[index], names)
+
+    def name(self, row):
+        """Returns what to call an image: its file, or a number."""
+        if self.names is not None:
+            return str(self.names[row])
+        return name_of(self.images, row)
 
 
 @dataclasses.dataclass(frozen=True)

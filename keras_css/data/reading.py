@@ -94,7 +94,11 @@ def read_once(split, part, resident, say):
         return split.take(good) if faults else split, list(faults.values())
     if faults:
         kept = kept[good]
-    return Split(kept, split.labels[good]), list(faults.values())
+    names = np.array([pictures.name(row) for row in range(len(pictures))])
+    return (
+        Split(kept, split.labels[good], names[good]),
+        list(faults.values()),
+    )
 
 
 def judge(faults, on_bad_image, say):

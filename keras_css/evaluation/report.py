@@ -5,6 +5,10 @@ import html
 
 from keras_css.evaluation.agreement import MEASURES
 from keras_css.evaluation.students import student_kind
+from keras_css_runtime.errors import one_line
+
+# Of those in `unsure_below`; and how many classes a terminal names.
+SHOWN_THRESHOLD, HARDEST = 0.8, 3
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em;
@@ -59,6 +63,60 @@ def choice_line(result):
         f"{100 * top['ahead']:.1f} points ahead (error of a difference: "
         f"{100 * top['noise']:.1f})"
     )
+
+
+def answer_lines(result):
+    """Returns what the best student answers on test, in a few lines.
+
+    Args:
+        result: The contents of `result.json`; those of runs of before have
+            no `answers`, which makes no line.
+    """
+    found = result.get("answers")
+    if found is None:
+        return []
+    names, calibration = result["class_names"], found["calibration"]
+    right = round(found["accuracy"] * found["images"])
+    lines = [
+        f"{found['student']} on test: {right} of {found['images']} right, "
+        f"{found['accuracy']:.1%} (95 % interval {100 * found['low']:.1f} to "
+        f"{100 * found['high']:.1f})"
+    ]
+    if hardest := _hardest(found["classes"], names):
+        lines.append(f"hardest classes: {'; '.join(hardest)}")
+    if found["sure_mistakes"]:
+        worst = found["sure_mistakes"][0]
+        lines.append(
+            f"surest mistake: {worst['image']}, {names[worst['label']]} taken "
+            f"for {names[worst['answer']]} ({worst['probability']:.2f})"
+        )
+    lines.append(
+        f"calibration error {calibration['error']:.3f}; with logits divided "
+        f"by {calibration['temperature']:.2f}, which suits validation, "
+        f"{calibration['error_mended']:.3f}"
+    )
+    lines += [
+        f"with --unsure_below {row['below']}, {row['answered']:.1%} are "
+        f"answered and {row['accuracy']:.1%} of these right"
+        for row in found["unsure_below"]
+        if row["below"] == SHOWN_THRESHOLD and row["accuracy"] is not None
+    ]
+    return [one_line(line) for line in lines]
+
+
+def _hardest(classes, names):
+    """Returns words on the classes with the least accuracy."""
+    missed = [
+        i
+        for i, images in enumerate(classes["images"])
+        if classes["right"][i] < images
+    ]
+    missed.sort(key=lambda i: classes["accuracy"][i])
+    return [
+        f"{names[i]} ({classes['accuracy'][i]:.0%} of {classes['images'][i]}, "
+        f"{classes['times'][i]} taken for {names[classes['taken_for'][i]]})"
+        for i in missed[:HARDEST]
+    ]
 
 
 def _count(size):
@@ -116,6 +174,7 @@ def summary_text(result, run_dir):
             f"(weights of the last epoch, {result['epochs']}; the epoch that "
             f"validation prefers, {selected['epoch']}, has test accuracy "
             f"{selected['test'][best]:.4f} for {best})",
+            *answer_lines(result),
             *diversity_lines(result),
             f"{result['seconds']['total']:.0f} s in all, "
             f"{result['images_per_second']:.0f} training images/s, "

@@ -1,6 +1,7 @@
 """How good every student of a cohort is."""
 
 import math
+import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +11,10 @@ from keras_css.data.batches import EvaluationBatches
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.evaluation.agreement import pairwise_agreement
+from keras_css.evaluation.answers import describe_answers
+from keras_css.evaluation.calibration import describe_calibration
 from keras_css.evaluation.calibration import expected_calibration_error
+from keras_css.evaluation.calibration import fit_temperature
 from keras_css.evaluation.diversity import diversity
 
 # Behind the name of a student with averaged weights.
@@ -161,17 +165,17 @@ def evaluate_students(distiller, split, batch_size=128):
         Dict from student name to accuracy, a fraction of 1; every image
         counts the same.
     """
-    _, students = _predictions(distiller, split, batch_size)
-    return _accuracies(students, split.labels)
+    _, students = predict_students(distiller, split, batch_size)
+    return accuracies_of(students, split.labels)
 
 
-def measure_test(distiller, split, batch_size=128):
-    """Measures a cohort on the test part, in one pass over it.
+def measure_test(distiller, split, predictions):
+    """Measures a cohort on the test part.
 
     Args:
-        distiller: A built `OnlineDistiller`.
-        split: A `keras_css.data.Split`, not empty.
-        batch_size: Most images a step.
+        distiller: The built `OnlineDistiller`.
+        split: The test part, a `keras_css.data.Split`, not empty.
+        predictions: What `predict_students` returned for it.
 
     Returns:
         `(measured, agreement)`. `measured` is what `result.json` says of the
@@ -180,7 +184,7 @@ def measure_test(distiller, split, batch_size=128):
         networks' branches and the means of the agreement. `agreement` is
         `pairwise_agreement` of all students that are single branches.
     """
-    outputs, students = _predictions(distiller, split, batch_size)
+    outputs, students = predictions
     branches = {
         name: logits
         for name, logits in students.items()
@@ -191,7 +195,7 @@ def measure_test(distiller, split, batch_size=128):
         name: outputs[name]["logits"] for name in distiller.named_networks
     }
     measured = {
-        "test": _accuracies(students, split.labels),
+        "test": accuracies_of(students, split.labels),
         "calibration_error": {
             name: expected_calibration_error(logits, split.labels)
             for name, logits in students.items()
@@ -204,8 +208,51 @@ def measure_test(distiller, split, batch_size=128):
     return measured, agreement
 
 
-def _predictions(distiller, split, batch_size):
-    """Returns the networks' outputs, and every student's logits."""
+def measure_answers(student, dataset, on_validation, on_test):
+    """Measures what one student answers on the test part.
+
+    Args:
+        student: Its name.
+        dataset: The `keras_css.data.Dataset`.
+        on_validation: Its logits of the validation part, which decide the
+            temperature that mends its calibration.
+        on_test: Its logits of the test part.
+
+    Returns:
+        Dict of `student`, all of `describe_answers`, and `calibration` as of
+        `describe_calibration`. Its `classes` have `training_images`, too.
+    """
+    test, classes = dataset.test, dataset.num_classes
+    names = [_short_name(test.name(row)) for row in range(len(test))]
+    found = describe_answers(on_test, test.labels, classes, names)
+    counts = np.bincount(dataset.train.labels, minlength=classes)
+    found["classes"]["training_images"] = counts.tolist()
+    temperature = fit_temperature(on_validation, dataset.validation.labels)
+    return {
+        "student": student,
+        **found,
+        "calibration": describe_calibration(on_test, test.labels, temperature),
+    }
+
+
+def _short_name(name):
+    """Returns a file's name and folder: those above may name its owner."""
+    return "/".join(pathlib.PurePath(name).parts[-2:])
+
+
+def predict_students(distiller, split, batch_size=128):
+    """Returns what a cohort makes of a split, in one pass over it.
+
+    Args:
+        distiller: A built `OnlineDistiller`.
+        split: A `keras_css.data.Split`, not empty.
+        batch_size: Most images a step.
+
+    Returns:
+        `(outputs, students)`: those of the networks, as of
+        `OnlineDistiller.predict_outputs`, and a dict from each student's name
+        to its logits `(N, C)`.
+    """
     batches = EvaluationBatches(split, batch_size)
     outputs = distiller.predict_outputs(batches, verbose=0)
     students = students_of(distiller.method, outputs)
@@ -232,7 +279,13 @@ def students_of(method, outputs):
     }
 
 
-def _accuracies(students, labels):
+def accuracies_of(students, labels):
+    """Returns dict from student name to accuracy.
+
+    Args:
+        students: Dict from name to logits `(N, C)`.
+        labels: Integer array `(N,)`.
+    """
     return {
         name: float(np.mean(logits.argmax(axis=-1) == labels))
         for name, logits in students.items()

@@ -8,8 +8,10 @@ from keras_css.data import Dataset
 from keras_css.data.load import load
 from keras_css.errors import ProofError
 from keras_css.errors import UserError
-from keras_css.evaluation import evaluate_students
+from keras_css.evaluation import accuracies_of
+from keras_css.evaluation import measure_answers
 from keras_css.evaluation import measure_test
+from keras_css.evaluation import predict_students
 from keras_css.runs.cohort import load_cohort
 from keras_css.runs.config import RunConfig
 from keras_css.runs.folder import RunFolder
@@ -102,18 +104,25 @@ def evaluate(run_dir, data_dir=None, say=print):
         UserError: If the folder holds no complete run.
     """
     run = load_run(run_dir, data_dir, say)
-    measured, _ = measure_test(run.distiller, run.dataset.test)
+    dataset, best = run.dataset, run.result["best_student"]
+    _, on_validation = predict_students(run.distiller, dataset.validation)
+    on_test = predict_students(run.distiller, dataset.test)
+    measured, _ = measure_test(run.distiller, dataset.test, on_test)
     return {
         "method": run.config.method,
         "dataset": run.config.dataset,
+        "class_names": list(dataset.class_names),
         "backend": keras.backend.backend(),
-        "validation": evaluate_students(run.distiller, run.dataset.validation),
+        "validation": accuracies_of(on_validation, dataset.validation.labels),
         **measured,
-        "best_student": run.result["best_student"],
+        "best_student": best,
+        "answers": measure_answers(
+            best, dataset, on_validation[best], on_test[1][best]
+        ),
         "student_parameters": run.result["student_parameters"],
         "images": {
-            "validation": len(run.dataset.validation),
-            "test": len(run.dataset.test),
+            "validation": len(dataset.validation),
+            "test": len(dataset.test),
         },
         "stored": run.result,
     }

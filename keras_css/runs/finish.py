@@ -7,10 +7,13 @@ import keras
 
 from keras_css.copies import take_weights
 from keras_css.data.dataset import as_evaluated
+from keras_css.evaluation import accuracies_of
 from keras_css.evaluation import best_student
 from keras_css.evaluation import evaluate_students
+from keras_css.evaluation import measure_answers
 from keras_css.evaluation import measure_test
 from keras_css.evaluation import most_accurate
+from keras_css.evaluation import predict_students
 from keras_css.evaluation import shipping
 from keras_css.evaluation.figures import draw_agreement
 from keras_css.evaluation.figures import draw_curves
@@ -50,8 +53,16 @@ def finish(run, rows, selected_entry, seconds):
     train = evaluate_students(
         twin, as_evaluated(dataset.train, dataset.image_shape)
     )
-    validation = evaluate_students(twin, dataset.validation)
-    measured, agreement = measure_test(twin, dataset.test)
+    _, on_validation = predict_students(twin, dataset.validation)
+    validation = accuracies_of(on_validation, dataset.validation.labels)
+    on_test = predict_students(twin, dataset.test)
+    measured, agreement = measure_test(twin, dataset.test, on_test)
+    choice = _choice(
+        {name: validation[name] for name in sizes},
+        sizes,
+        len(dataset.validation),
+    )
+    best = choice["best_student"]
     for name, network in twin.named_networks.items():
         write_atomically(folder.models / f"{name}.keras", network.save)
     write_atomically(
@@ -78,10 +89,9 @@ def finish(run, rows, selected_entry, seconds):
         "train": train,
         "validation": validation,
         **measured,
-        **_choice(
-            {name: validation[name] for name in sizes},
-            sizes,
-            len(dataset.validation),
+        **choice,
+        "answers": measure_answers(
+            best, dataset, on_validation[best], on_test[1][best]
         ),
         "selected_epoch": selected,
         "rollbacks": read_rollbacks(folder),

@@ -221,6 +221,10 @@ def test_bad_pictures_are_skipped_and_listed(spoilt, feeding):
     assert sum(line.startswith("skipped: ") for line in said) == 7
     assert len(data.train) + len(data.validation) == 18
     assert data.train.images[:].shape[1:] == (10, 12, 3)
+    # Names stay those of the images, whatever was left out before them.
+    for row in range(len(data.train)):
+        with Image.open(data.train.name(row)) as image:
+            np.testing.assert_array_equal(data.train.images[row], image)
 
 
 def test_a_class_without_a_good_picture_is_refused(tmp_path):

@@ -109,6 +109,7 @@ def test_the_command_of_the_runtime_says_the_same(predict, folder, exported):
         (["student.onnx"], "PICTURES (keras-css-predict --help lists"),
         (["x", "a.png", "--top", "0"], "--top must be a whole number from 1"),
         (["x", "a.png", "--json", "--csv"], "not allowed with"),
+        (["x", "a.png", "--unsure_below", "80"], "a number from 0 to 1"),
         (["x" * 9000, "a.png"], "File name too long"),
     ],
 )
@@ -119,6 +120,27 @@ def test_the_command_of_the_runtime_refuses_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and said in line
     assert len(line) < 3000
+
+
+def test_what_is_below_the_threshold_is_unsure(exported, folder, capsys):
+    (folder / "c.png").unlink()
+
+    def said(*flags):
+        assert run([str(exported[1]), str(folder), *flags]) == 0
+        return capsys.readouterr().out
+
+    shown = said().splitlines()
+    sure = [float(line.split()[-1]) for line in shown]
+    flags = ("--unsure_below", f"{(min(sure) + max(sure)) / 2:.6f}")
+    unsure = [p < float(flags[1]) for p in sure]
+    assert any(unsure) and not all(unsure), "too alike to tell"
+    found = said(*flags).splitlines()
+    assert ["  unsure  " in line for line in found] == unsure
+    assert [line.replace("  unsure", "") for line in found] == shown
+    rows = csv.DictReader(io.StringIO(said("--csv", *flags)))
+    assert [row["unsure"] == "true" for row in rows] == unsure
+    entries = json.loads(said("--json", *flags))
+    assert [entry["unsure"] for entry in entries] == unsure
 
 
 def test_nothing_that_can_be_read_is_a_wrong_argument(predict, folder):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from keras_css.evaluation.calibration import describe_calibration
 from keras_css.evaluation.calibration import expected_calibration_error
+from keras_css.evaluation.calibration import fit_temperature
 
 pytestmark = pytest.mark.once
 
@@ -43,3 +45,26 @@ def test_certain_and_wrong_is_one():
     logits = np.array([[1e4, 0.0], [1e4, 0.0]], "float32")
     assert expected_calibration_error(logits, np.array([1, 1])) == 1
     assert expected_calibration_error(logits, np.array([0, 0])) == 0
+
+
+def test_the_temperature_undoes_a_scale():
+    """Labels drawn from softmax(z); a student of 2.5 z is too sure."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 2, (4000, 5))
+    labels = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    temperature = fit_temperature(2.5 * z, labels)
+    assert temperature == pytest.approx(2.5, rel=0.05)
+    found = describe_calibration(2.5 * z, labels, temperature)
+    assert found["error"] > 0.1
+    assert found["error_mended"] < 0.03
+    assert sum(row["images"] for row in found["bins"]) == 4000
+    sure = found["bins"][-1]
+    assert sure["confidence"] > sure["accuracy"] > 0.7
+    assert found["bins"][0] == {
+        **{"images": 0, "confidence": None, "accuracy": None}
+    }
+
+
+def test_a_student_that_is_always_right_has_a_finite_temperature():
+    temperature = fit_temperature(np.eye(3) * 9.0, np.arange(3))
+    assert 0.05 <= temperature < 1

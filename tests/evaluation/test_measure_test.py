@@ -11,6 +11,7 @@ from keras_css.evaluation import choose_student
 from keras_css.evaluation import evaluate_students
 from keras_css.evaluation import measure_test
 from keras_css.evaluation import most_accurate
+from keras_css.evaluation import predict_students
 from keras_css.evaluation import shipping
 from keras_css.evaluation.calibration import expected_calibration_error
 from keras_css.evaluation.students import noise
@@ -31,7 +32,8 @@ def test_measures_are_those_of_the_predictions():
     distiller.build(x.shape)
     tiny.draw_weights(distiller)
     split = Split(x, y)
-    measured, agreement = measure_test(distiller, split, batch_size=16)
+    found = predict_students(distiller, split, batch_size=16)
+    measured, agreement = measure_test(distiller, split, found)
     predictions = distiller.predict(x, batch_size=16, verbose=0)
     assert measured["test"] == evaluate_students(distiller, split, 16)
     assert set(measured["calibration_error"]) == set(predictions)

@@ -48,7 +48,7 @@ def test_the_result_says_what_the_design_promises(trained):
         *("method", "dataset", "class_names", "backend", "seed", "epochs"),
         *("parameters", "student_parameters", "rollbacks"),
         *("train", "validation", "test", "calibration_error", "diversity"),
-        *("best_student", "most_accurate", "selected_epoch"),
+        *("best_student", "most_accurate", "answers", "selected_epoch"),
         *("seconds", "images_per_second"),
     }
     students = {
@@ -66,6 +66,13 @@ def test_the_result_says_what_the_design_promises(trained):
     assert set(errors) == students
     assert all(0 < error < 1 for error in errors.values())
     assert f"{errors['ensemble']:.4f}" in printed
+    answers, best = result["answers"], result["best_student"]
+    assert answers["student"] == best
+    assert answers["accuracy"] == result["test"][best]
+    assert answers["calibration"]["error"] == errors[best]
+    assert sum(answers["classes"]["images"]) == answers["images"] == 359
+    assert sum(answers["classes"]["training_images"]) == 1295
+    assert f"{best} on test: {sum(answers['classes']['right'])} of" in printed
     agreement = json.loads((run / "agreement.json").read_text())
     branches = [name for name in result["test"] if "/" in name]
     assert agreement["students"] == branches
@@ -116,6 +123,7 @@ def test_evaluate_finds_the_same_numbers(trained, command):
     assert found["validation"] == result["validation"]
     for name, value in result["diversity"].items():
         assert found["diversity"][name] == pytest.approx(value, abs=1e-4)
+    assert found["answers"]["confusion"] == result["answers"]["confusion"]
     for name, error in result["calibration_error"].items():
         assert found["calibration_error"][name] == pytest.approx(error, 1e-3)
 
