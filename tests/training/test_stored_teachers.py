@@ -90,6 +90,14 @@ def test_stored_and_live_teachers_train_alike(tmp_path):
 
 
 @pytest.mark.once
+def test_views_that_cannot_be_stored_are_refused():
+    with pytest.raises(UserError, match="received no --teacher: give one"):
+        RunConfig(teacher_views=1)
+    with pytest.raises(UserError, match="--cutmix make new ones"):
+        RunConfig(teacher=["x"], teacher_views=1, cutmix=1.0)
+
+
+@pytest.mark.once
 def test_rows_that_were_saved_are_not_computed_again(tmp_path):
     path, about = tmp_path / "said.f16", {"images": "ours"}
     rows = np.arange(48, dtype="float32").reshape(SHAPE)
