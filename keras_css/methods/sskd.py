@@ -128,8 +128,9 @@ class SSKD(InsideDistillation):
         self.module_epochs = module_epochs
         self.module_temperature = module_temperature
         self.wait = wait
-        # One a network, the teacher's that learns, the teacher's that teaches.
-        self.modules = []
+        # One a network (`modules` is a name of PyTorch), then the teacher's
+        # that learns and the one that teaches.
+        self.own_modules = []
         self.teacher_module = self.teaching_module = None
         self.following = None
 
@@ -138,7 +139,7 @@ class SSKD(InsideDistillation):
         return {"module_epochs": max(1, round(MODULE_SHARE * epochs))}
 
     def look_at(self, networks):
-        self.modules = [
+        self.own_modules = [
             ss_module(network.backbone.feature_dim)
             for network in networks.values()
         ]
@@ -156,7 +157,7 @@ class SSKD(InsideDistillation):
         )
 
     def build(self, outputs_shape, labels_shape=None):
-        for name, module in zip(self.branch_counts, self.modules):
+        for name, module in zip(self.branch_counts, self.own_modules):
             module.build((None, outputs_shape[name]["features"][1]))
         if self.teacher_widths is not None:
             for module in (self.teacher_module, self.teaching_module):
@@ -177,7 +178,7 @@ class SSKD(InsideDistillation):
 
     def call_networks(self, networks, views, training=None):
         outputs = {}
-        for (name, network), module in zip(networks.items(), self.modules):
+        for (name, network), module in zip(networks.items(), self.own_modules):
             output = network(seen(views, name, training), training=training)
             if training:
                 projected = module(output["features"][:, :, 0])

@@ -49,3 +49,36 @@ def test_a_run_teaches_and_is_asked_for_on_resume(trained, call, tmp_path):
     assert again["validation"]["network_a"] == pytest.approx(
         first["validation"]["network_a"], abs=0.1
     )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("method", "term"),
+    [("sskd", "teacher_module"), ("channel_distillation", "channels")],
+)
+def test_a_run_teaches_by_its_layers(method, term, trained, call, tmp_path):
+    place, _ = trained
+    (teacher,) = (place / "runs").glob("digits-css-*")
+    run = tmp_path / "run"
+    asked = (*QUICK, "--branches", "1", "--method", method)
+    asked = (*asked, "--network_b", "none", "--run_dir", run)
+    if method == "channel_distillation":
+        code, _, error = call(
+            "train", *asked, "--teacher", f"{teacher}@ensemble"
+        )
+        assert code == 2
+        assert "one branch of a run's network" in error
+        assert not run.exists()
+    code, _, error = call(
+        "train", *asked, "--teacher", f"{teacher}@network_a/main"
+    )
+    assert code == 0, error
+    assert f"network_a/{term}" in (run / "history.csv").read_text()
+    first = json.loads((run / "result.json").read_text())
+    forget_last_checkpoint(run)
+    code, _, error = call("train", "--resume", "--run_dir", run)
+    assert code == 0, error
+    again = json.loads((run / "result.json").read_text())
+    assert again["validation"]["network_a"] == pytest.approx(
+        first["validation"]["network_a"], abs=0.1
+    )

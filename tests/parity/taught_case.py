@@ -167,7 +167,7 @@ class SSKDCase(TaughtCase):
     def all_weights(self):
         method = self.distiller.method
         found = super().all_weights()
-        found["s"] |= module_weights(method.modules[0])
+        found["s"] |= module_weights(method.own_modules[0])
         # What learns and what teaches begin alike.
         for module in (method.teacher_module, method.teaching_module):
             self.assign(module_weights(module), "t")
@@ -241,7 +241,7 @@ class SSKDCase(TaughtCase):
             said.append((logits, features))
         found = {}
         for side, rows, module in (
-            ("s", own, method.modules[0]),
+            ("s", own, method.own_modules[0]),
             ("t", said, method.teaching_module),
         ):
             logits, features = (
