@@ -34,12 +34,20 @@ def cohort():
     return distiller
 
 
-def write_checkpoints(folder, distiller, epochs=2, minutes=0, **options):
-    """Leaves checkpoints whose first weight is full of their epoch."""
+def begun(folder, distiller, epochs, *entries, minutes=10, **options):
+    """Returns the checkpoints of a training that has begun."""
     folder.make_rooms()
-    saved = Checkpoints(folder, History(folder), minutes=minutes, **options)
+    history = History(folder)
+    saved = Checkpoints(folder, history, *entries, minutes=minutes, **options)
     saved.set_model(distiller)
     saved.set_params({"epochs": epochs, "steps": 1})
+    saved.on_train_begin()
+    return saved
+
+
+def write_checkpoints(folder, distiller, epochs=2, **options):
+    """Leaves checkpoints whose first weight is full of their epoch."""
+    saved = begun(folder, distiller, epochs, minutes=0, **options)
     for epoch in range(epochs):
         end_epoch(saved, epoch + 1, accuracy=0.5)
     return saved
@@ -143,10 +151,7 @@ def test_a_damaged_state_never_takes_the_place_of_the_one_before(
     (run.checkpoints / "state.json").write_bytes(b"{")
     entries = restore(run, distiller, lambda line: None)
     assert [entry["epoch"] for entry in entries] == [1]
-    saved = Checkpoints(run, History(run), entries, minutes=0)
-    saved.set_model(distiller)
-    saved.set_params({"epochs": 3, "steps": 1})
-    saved.on_train_begin()
+    saved = begun(run, distiller, 3, entries, minutes=0)
     end_epoch(saved, 2, accuracy=0.5)
     for damaged in ("state.json", "state_before.json"):
         content = (run.checkpoints / damaged).read_bytes()
@@ -201,11 +206,7 @@ def test_epochs_shorter_than_fifty_checkpoints_are_not_all_saved(
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(checkpoints, "save_values", save_in_two_seconds)
-    run.make_rooms()
-    saved = Checkpoints(run, History(run), minutes=10)
-    saved.set_model(distiller)
-    saved.set_params({"epochs": 300, "steps": 1})
-    saved.on_train_begin()
+    saved = begun(run, distiller, 300)
     done = []
     for epoch in range(1, 301):
         now[0] += 3
@@ -221,11 +222,7 @@ def test_epochs_shorter_than_fifty_checkpoints_are_not_all_saved(
 
 @pytest.mark.once
 def test_every_epoch_is_saved_where_a_rollback_may_need_it(run, distiller):
-    run.make_rooms()
-    saved = Checkpoints(run, History(run), minutes=10, every_epoch=True)
-    saved.set_model(distiller)
-    saved.set_params({"epochs": 9, "steps": 1})
-    saved.on_train_begin()
+    saved = begun(run, distiller, 9, every_epoch=True)
     saved.save_seconds = 1000.0
     for epoch in (1, 2):
         end_epoch(saved, epoch, accuracy=0.5)
@@ -234,11 +231,7 @@ def test_every_epoch_is_saved_where_a_rollback_may_need_it(run, distiller):
 
 @pytest.mark.once
 def test_the_preferred_epoch_is_not_lost_between_checkpoints(run, distiller):
-    run.make_rooms()
-    saved = Checkpoints(run, History(run), minutes=10)
-    saved.set_model(distiller)
-    saved.set_params({"epochs": 4, "steps": 1})
-    saved.on_train_begin()
+    saved = begun(run, distiller, 4)
     saved.save_seconds = 1000.0
     for epoch, accuracy in ((1, 0.5), (2, 0.9), (3, 0.7)):
         end_epoch(saved, epoch, accuracy)
@@ -275,11 +268,7 @@ def test_a_full_disk_is_an_error_and_what_was_saved_stays(run, distiller):
 
 @pytest.mark.once
 def test_a_run_that_ends_within_its_first_checkpoint_has_none(run, distiller):
-    run.make_rooms()
-    saved = Checkpoints(run, History(run), minutes=0)
-    saved.set_model(distiller)
-    saved.set_params({"epochs": 2, "steps": 1})
-    saved.on_train_begin()
+    begun(run, distiller, 2, minutes=0)
     # Written, but not yet in the state.
     (run.checkpoints / "epoch_0001.npz").write_bytes(b"PK")
     lines = []
