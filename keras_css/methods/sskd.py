@@ -12,9 +12,9 @@ from keras_css.methods.hssakd import ROTATIONS
 from keras_css.methods.hssakd import check_square
 from keras_css.methods.inside import InsideDistillation
 from keras_css.methods.inside import kept_mean
+from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import hard_labels
 from keras_css.methods.losses import kl_divergence
-from keras_css.methods.losses import plain_cross_entropy
 from keras_css.networks.head import LinearHead
 from keras_css.supervision.transformations.rotation import turned
 from keras_css.teachers.inside import FEATURES
@@ -249,9 +249,11 @@ class SSKD(InsideDistillation):
     def module_loss(self, features, sample_weight=None):
         """Returns L_1 of the teacher's features `(4 B, D)`."""
         cosines = likenesses(self.teacher_module(features))
-        logits = cosines / self.module_temperature
-        places = right_columns(cosines)
-        return plain_cross_entropy(logits, places, tiled(sample_weight))
+        logs = ops.log_softmax(cosines / self.module_temperature, axis=1)
+        right = right_columns(cosines)[:, None]
+        # TensorFlow does not know how many columns there are.
+        loss = -ops.take_along_axis(logs, right, axis=1)
+        return batch_mean(loss, tiled(sample_weight))
 
     def ss_loss(self, features, projected, sample_weight=None):
         """Returns the fourth term, tau^2 included.
@@ -343,7 +345,7 @@ def rank_of(logits, right):
         logits: Tensor `(N, K)`.
         right: Integer tensor `(N,)`; one that is no column is the nearest.
     """
-    right = ops.clip(ops.cast(right, "int32"), 0, logits.shape[1] - 1)
+    right = ops.clip(ops.cast(right, "int32"), 0, ops.shape(logits)[1] - 1)
     own = ops.take_along_axis(logits, right[:, None], axis=1)
     return ops.sum(ops.cast(logits > own, "int32"), axis=1)
 
