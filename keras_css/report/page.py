@@ -209,9 +209,22 @@ def _files(contents):
             **{"precision": found["precision"], "bytes": found["bytes"]},
             "test": found["accuracy"].get("test"),
             "difference": found["proof"]["largest_difference"],
-            "batches": contents.benchmarks.get(name, {}).get("batches", []),
+            "batches": _batches(contents.benchmarks.get(name)),
         }
         for name, found in contents.exports.items()
+    ]
+
+
+def _batches(benchmark):
+    """Returns the latencies of a file, and of what it was compared with."""
+    return [
+        {
+            **batch["file"],
+            "batch_size": batch["batch_size"],
+            "plain": batch.get("plain_backbone", {}).get("p50_ms"),
+            "keras": batch.get("keras_predict", {}).get("p50_ms"),
+        }
+        for batch in (benchmark["batches"] if benchmark else [])
     ]
 
 
