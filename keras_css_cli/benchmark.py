@@ -4,7 +4,7 @@ Prints p50, p90 and p99 and images/s of each batch size, beside the plain
 backbone exported the same way and, for a file in its run folder, Keras'
 predict, all measured in turns. The provider is checked on the session: asking
 for cuda on a machine without it fails. Writes <file>.benchmark.json and, in a
-run folder, figures/accuracy_latency.png of all its exported students. Examples:
+run folder, report.html anew, with all its exported students. Examples:
 
   python export/benchmark.py runs/digits-css-jax-1/student.onnx
   python export/benchmark.py student.onnx --batch_sizes 1,64 --nocompare

@@ -25,8 +25,8 @@ def run():
     """Trains twice and prints both."""
     use_backend(FLAGS.backend)
 
-    from keras_css.evaluation.report import comparison_lines
-    from keras_css.evaluation.report import summary_text
+    from keras_css.evaluation.lines import comparison_lines
+    from keras_css.evaluation.lines import summary_text
     from keras_css.runs import RunConfig
     from keras_css.runs import train
     from keras_css.runs.folder import new_run_dir

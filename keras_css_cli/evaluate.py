@@ -37,9 +37,9 @@ def run():
     use_backend(FLAGS.backend)
     run_extensions()
 
-    from keras_css.evaluation.report import accuracy_lines
-    from keras_css.evaluation.report import answer_lines
-    from keras_css.evaluation.report import diversity_lines
+    from keras_css.evaluation.lines import accuracy_lines
+    from keras_css.evaluation.lines import answer_lines
+    from keras_css.evaluation.lines import diversity_lines
     from keras_css.runs.evaluate import check_same_figures
     from keras_css.runs.evaluate import evaluate
     from keras_css.runs.evaluate import largest_change

@@ -3,7 +3,7 @@
 Takes a validation part out of the training images, trains, chooses the best
 student on validation, measures test after training only, and writes all of it
 into the run folder: config.json, history.csv, result.json, report.html,
-figures, TensorBoard logs, the trained networks.
+TensorBoard logs, the trained networks.
 
 Settings that are not given come from the data set and the method. Examples:
 
@@ -71,7 +71,7 @@ def run():
     use_backend(stored["backend"] if stored else FLAGS.backend)
     run_extensions()
 
-    from keras_css.evaluation.report import summary_text
+    from keras_css.evaluation.lines import summary_text
     from keras_css.runs import RunConfig
     from keras_css.runs import train
     from keras_css.runs.estimate import estimate

@@ -3,7 +3,7 @@
 import io
 
 from keras_css.comparison.table import KINDS
-from keras_css.evaluation.figures import COLOURS
+from keras_css.report.charts import COLOURS
 
 
 def draw_comparison(summary):

@@ -6,17 +6,16 @@ from keras_css.deploy.benchmark import benchmark
 from keras_css.deploy.timing import FileRunner
 from keras_css.deploy.timing import paired_latencies
 from keras_css.errors import UserError
-from keras_css.evaluation.figures import draw_accuracy_latency
 from keras_css.runs.cohort import load_cohort
 from keras_css.runs.folder import RunFolder
-from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
+from keras_css.runs.report import write_report
 from keras_css_runtime.environment import cores
 from keras_css_runtime.onnx_file import OnnxFile
 
 
 def benchmark_file(path, say=print, **options):
-    """Measures a file, writes `<name>.benchmark.json`, and a figure in a run.
+    """Measures a file, writes `<name>.benchmark.json`, and a run's page anew.
 
     Args:
         path: The ONNX file.
@@ -42,13 +41,8 @@ def benchmark_file(path, say=print, **options):
     write_json(target, found)
     lines = [*benchmark_lines(found), f"figures: {target}"]
     if in_run:
-        folder.figures.mkdir(exist_ok=True)
-        picture = folder.figures / "accuracy_latency.png"
-        points = found["students_of_the_run"]
-        write_atomically(
-            picture, lambda part: draw_accuracy_latency(points, part)
-        )
-        lines.append(f"accuracy against latency: {picture}")
+        write_report(folder, say)
+        lines.append(f"accuracy against latency: {folder.report}")
     return lines
 
 
@@ -130,7 +124,7 @@ def _exports(folder, say):
         try:
             OnnxFile(path).metadata()
         except UserError as error:
-            say(f"left out of the figure: {error}")
+            say(f"left out of the report: {error}")
             continue
         readable.append(path)
     return readable

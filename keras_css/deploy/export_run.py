@@ -20,6 +20,7 @@ from keras_css.evaluation.students import student_kind
 from keras_css.methods import Independent
 from keras_css.networks import MultiBranchNetwork
 from keras_css.runs.evaluate import load_run
+from keras_css.runs.report import write_report
 from keras_css.students.preprocessing import find_preprocessing
 from keras_css.training import OnlineDistiller
 from keras_css.untrusted.keras_files import load_keras
@@ -30,7 +31,7 @@ PROOF_IMAGES = 512
 def export_run(
     run_dir, student="best", path=None, data_dir=None, say=print, **options
 ):
-    """Writes students of a finished run as ONNX files.
+    """Writes students of a finished run as ONNX files, and its page anew.
 
     The weights are those of the last epoch, as in the run's `models/`. Where
     the data changed since, what is there proves the file, and what was
@@ -90,6 +91,7 @@ def export_run(
             )
         except ProofError as error:
             refused[path] = error
+    write_report(run.folder, say)
     return reports, refused
 
 

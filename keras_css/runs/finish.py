@@ -1,6 +1,5 @@
 """The end of a run: what is measured, saved, drawn and told."""
 
-import importlib.util
 from statistics import median
 
 import keras
@@ -15,14 +14,13 @@ from keras_css.evaluation import measure_test
 from keras_css.evaluation import most_accurate
 from keras_css.evaluation import predict_students
 from keras_css.evaluation import shipping
-from keras_css.evaluation.figures import draw_agreement
-from keras_css.evaluation.figures import draw_curves
-from keras_css.evaluation.report import write_report
 from keras_css.evaluation.students import noise
+from keras_css.report import make_thumbnails
 from keras_css.runs.checkpoints import load_selected
 from keras_css.runs.cohort import float32_twin
 from keras_css.runs.folder import write_atomically
 from keras_css.runs.folder import write_json
+from keras_css.runs.report import write_report
 from keras_css.runs.rollback import read_rollbacks
 from keras_css.students import student_sizes
 from keras_css.training.statistics import re_estimate_statistics
@@ -101,12 +99,10 @@ def finish(run, rows, selected_entry, seconds):
         ),
     }
     write_json(folder.agreement, agreement)
-    pictures = _draw(folder, rows, agreement, run.say)
-    stored = folder.read_json(folder.config)
-    write_atomically(
-        folder.report,
-        lambda part: write_report(part, result, stored["config"], pictures),
+    write_json(
+        folder.thumbnails, make_thumbnails(dataset.test, result["answers"])
     )
+    write_report(folder, run.say, result)
     write_json(folder.result, result)
     return result
 
@@ -152,18 +148,3 @@ def _settle(run):
             re_estimate_statistics(
                 distiller, run.batches, networks=distiller.networks
             )
-
-
-def _draw(folder, rows, agreement, say):
-    """Draws the run's figures and returns dict from what they show to path."""
-    if not importlib.util.find_spec("matplotlib"):
-        say("no figures: matplotlib is not installed")
-        return {}
-    curves = folder.figures / "curves.png"
-    write_atomically(curves, lambda part: draw_curves(rows, part))
-    pictures = {"loss and accuracy": curves}
-    if len(agreement["students"]) > 1:
-        heat_map = folder.figures / "agreement.png"
-        write_atomically(heat_map, lambda part: draw_agreement(agreement, part))
-        pictures["disagreement of branches"] = heat_map
-    return pictures

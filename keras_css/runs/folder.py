@@ -26,11 +26,11 @@ class RunFolder:
         self.result = self.path / "result.json"
         self.rollbacks = self.path / "rollbacks.json"
         self.agreement = self.path / "agreement.json"
+        self.thumbnails = self.path / "thumbnails.json"
         self.checkpoints = self.path / "checkpoints"
         self.models = self.path / "models"
         # All of it: the networks and what their method has of its own.
         self.cohort = self.models / "cohort.keras"
-        self.figures = self.path / "figures"
         self.logs = self.path / "logs"
         self.report = self.path / "report.html"
         self.teacher_outputs = self.path / "teacher_outputs.f16"
@@ -82,7 +82,7 @@ class RunFolder:
 
     def make_rooms(self):
         """Makes the folders that a run writes into, where missing."""
-        for room in (self.checkpoints, self.models, self.figures):
+        for room in (self.checkpoints, self.models):
             room.mkdir(exist_ok=True)
 
     def remove_unfinished(self):

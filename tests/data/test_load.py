@@ -227,6 +227,16 @@ def test_bad_pictures_are_skipped_and_listed(spoilt, feeding):
             np.testing.assert_array_equal(data.train.images[row], image)
 
 
+def test_copies_in_different_classes_are_told(tmp_path):
+    root = trees.class_folders(tmp_path, {"train": 6, "test": 3})
+    assert not quietly("folder", root).about["left_out"]
+    picture = (root / "train" / "ant" / "1.png").read_bytes()
+    (root / "train" / "bee" / "again.png").write_bytes(picture)
+    (line,) = quietly("folder", root).about["left_out"]
+    assert line.startswith("1 images have copies in different classes: ")
+    assert line.endswith("1.png: ant, bee")
+
+
 def test_a_class_without_a_good_picture_is_refused(tmp_path):
     root = trees.class_folders(tmp_path, {"train": 6, "test": 3})
     for path in (root / "train" / "bee").iterdir():

@@ -7,7 +7,7 @@ import pytest
 
 from keras_css.evaluation.answers import describe_answers
 from keras_css.evaluation.answers import wilson
-from keras_css.evaluation.report import answer_lines
+from keras_css.evaluation.lines import answer_lines
 
 pytestmark = pytest.mark.once
 

@@ -1,7 +1,4 @@
-"""The run in one page: `report.html`, and the same table for a terminal."""
-
-import base64
-import html
+"""What a run found, as lines for a terminal."""
 
 from keras_css.evaluation.agreement import MEASURES
 from keras_css.evaluation.students import student_kind
@@ -9,16 +6,6 @@ from keras_css_runtime.errors import one_line
 
 # Of those in `unsure_below`; and how many classes a terminal names.
 SHOWN_THRESHOLD, HARDEST = 0.8, 3
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em;
-       padding: 0 1em; color: #222; }
-table { border-collapse: collapse; margin: 1em 0; }
-th, td { border-bottom: 1px solid #ddd; padding: .3em .9em; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-.best { background: #e8f3ea; }
-img { max-width: 100%; }
-"""
 
 
 def student_table(result):
@@ -181,55 +168,4 @@ def summary_text(result, run_dir):
             "validation included",
             f"run folder: {run_dir}",
         ]
-    )
-
-
-def write_report(path, result, config, pictures):
-    """Writes the report: one file with its pictures inside.
-
-    Args:
-        path: Where the HTML goes.
-        result: The contents of `result.json`.
-        config: The contents of `config.json`.
-        pictures: Dict from what a PNG shows to its path.
-    """
-    rows = "".join(
-        f"<tr{' class=best' if name == result['best_student'] else ''}>"
-        f"<td>{html.escape(name)}</td><td>{_count(size)}</td>"
-        f"<td>{validation:.4f}</td><td>{test:.4f}</td><td>{error:.4f}</td></tr>"
-        for name, size, validation, test, error in student_table(result)
-    )
-    facts = {
-        "parameters": ", ".join(
-            f"{name} {count:,}" for name, count in result["parameters"].items()
-        ),
-        "last epoch": result["epochs"],
-        "epoch preferred by validation": result["selected_epoch"]["epoch"],
-        **{f"diversity {k}": v for k, v in result["diversity"].items()},
-        "seconds": f"{result['seconds']['total']:.0f}",
-        **config,
-    }
-    listed = "".join(
-        f"<tr><td>{html.escape(str(key))}</td>"
-        f"<td>{html.escape(str(value))}</td></tr>"
-        for key, value in facts.items()
-    )
-    title = html.escape(
-        f"{result['method']} on {result['dataset']}, {result['backend']}"
-    )
-    shown = "".join(
-        f'<img alt="{html.escape(what)}" src="data:image/png;base64,'
-        f'{base64.b64encode(picture.read_bytes()).decode()}">'
-        for what, picture in pictures.items()
-    )
-    path.write_text(
-        f"<!doctype html><meta charset=utf-8><title>{title}</title>"
-        f"<style>{STYLE}</style><h1>{title}</h1>"
-        f"<p>Weights of the last epoch; {html.escape(choice_line(result))}. "
-        "Test was measured after training only, ECE (expected calibration "
-        "error) on it.</p><table><tr><th>student</th><th>parameters</th>"
-        "<th>validation</th><th>test</th>"
-        f"<th>ECE</th></tr>{rows}</table>{shown}"
-        f"<h2>Everything that decided it</h2><table>{listed}</table>",
-        "utf-8",
     )

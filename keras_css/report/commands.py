@@ -1,0 +1,60 @@
+"""What to do next with a run, as commands that can be copied."""
+
+import shlex
+
+
+def next_commands(contents):
+    """Returns list of `(what for, command)`.
+
+    Args:
+        contents: The `Contents` of the run.
+    """
+    run_dir = contents.path
+    config = contents.stored["config"]
+    exported = next(iter(contents.exports), None)
+    file = run_dir / (exported or "student.onnx")
+    found = []
+    if not exported:
+        found.append(
+            (
+                "Cut the best student out, as one file that runs without Keras",
+                _command("to_onnx", "--run_dir", run_dir),
+            )
+        )
+    found.append(
+        (
+            "Classify pictures with it; what it is not sure of is told so",
+            _command("predict", file, "PICTURES", "--unsure_below", 0.8),
+        )
+    )
+    if exported not in contents.benchmarks:
+        found.append(
+            ("Measure how fast it is here", _command("benchmark", file))
+        )
+    data = ["--dataset", config["dataset"]]
+    if config.get("data_dir"):
+        data += ["--data_dir", config["data_dir"]]
+    other = "css" if config["method"] == "independent" else config["method"]
+    found.append(
+        (
+            "See whether another way to train is better on these pictures: "
+            "three trainings of each",
+            _command(
+                *("compare", *data, "--methods", f"independent,{other}"),
+                *("--seeds", "0,1,2", "--epochs", config["epochs"]),
+                *("--out_dir", "comparison"),
+            ),
+        )
+    )
+    if config.get("data_dir"):
+        found.append(
+            (
+                "Look for copies, wrong labels and odd pictures in the data",
+                _command("data", "summary", *data),
+            )
+        )
+    return found
+
+
+def _command(*words):
+    return f"keras-css {shlex.join(map(str, words))}"
