@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_css.methods.kd import KD
 from keras_css.methods.losses import batch_mean
+from keras_css_runtime.settings import NOT_NEGATIVE
 
 # Keeps what does not vary from dividing by zero.
 LEAST_SQUARE = 1e-16
@@ -34,6 +35,8 @@ class DIST(KD):
         beta: Of the relations between classes.
         gamma: Of those between images.
     """
+
+    rules = {"beta": NOT_NEGATIVE, "gamma": NOT_NEGATIVE}
 
     def __init__(
         self,

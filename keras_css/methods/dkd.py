@@ -11,6 +11,7 @@ from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import hard_labels
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import label_distribution
+from keras_css_runtime.settings import NOT_NEGATIVE
 
 # Of 240 epochs in the released recipe.
 RAMP_UP_SHARE = 20 / 240
@@ -39,6 +40,8 @@ class DKD(KD):
         alpha: Of the true class against all others.
         beta: Of the others among each other.
     """
+
+    rules = {"alpha": NOT_NEGATIVE, "beta": NOT_NEGATIVE}
 
     def __init__(
         self,
