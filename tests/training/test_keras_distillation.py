@@ -36,7 +36,8 @@ def test_kd_is_the_loss_of_keras_and_students_teach_there():
     theirs = Distiller(
         teacher,
         student,
-        LogitsDistillation(temperature=4.0),
+        # Its default names a function, of which it takes logits as they are.
+        LogitsDistillation(4.0, keras.losses.KLDivergence()),
         student_loss_weight=0.1,
     )
     theirs.compile(loss=LOSS)
