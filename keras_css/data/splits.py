@@ -1,5 +1,7 @@
 """Parts of a data set that share no image."""
 
+import collections
+
 import numpy as np
 
 from keras_css.data.layouts.found import PARTS
@@ -10,6 +12,8 @@ from keras_css.data.pictures import name_of
 from keras_css.errors import UserError
 
 TEST_SEED = 2203
+# Images that a line names.
+FEW = 5
 
 
 def stratified(labels, fraction, seed, digests=None):
@@ -76,7 +80,14 @@ def part_images(found, request):
     parts = dict(found.parts)
     digests = {part: digests_of(split.images) for part, split in parts.items()}
     seeds = {"test": TEST_SEED, "validation": request.seed}
+    torn = in_several_classes(found.class_names, parts, digests)
     notes = []
+    if torn:
+        more = "; ..." * (len(torn) > FEW)
+        notes.append(
+            f"{len(torn)} images have copies in different classes: "
+            f"{'; '.join(torn[:FEW])}{more}"
+        )
     for part, seed in seeds.items():
         if part in parts:
             continue
@@ -119,6 +130,34 @@ def part_images(found, request):
     )
 
 
+def in_several_classes(names, parts, digests):
+    """Returns a text for each image whose copies contradict each other.
+
+    Args:
+        names: Those of the classes.
+        parts: Dict from part to `Split`.
+        digests: Dict from part to what `digests_of` says of its images.
+    """
+    labels = collections.defaultdict(set)
+    places = {}
+    for part, found in digests.items():
+        for row, digest in enumerate(found):
+            labels[digest].add(int(parts[part].labels[row]))
+            places.setdefault(digest, (part, row))
+    return [
+        f"{_name(parts, *places[digest])}: "
+        f"{', '.join(names[i] for i in sorted(classes))}"
+        for digest, classes in labels.items()
+        if len(classes) > 1
+    ]
+
+
+def _name(parts, part, row):
+    images = parts[part].images
+    known = isinstance(images, Pictures)
+    return name_of(images, row) if known else f"{part} {name_of(images, row)}"
+
+
 def digests_of(images):
     """Returns digests that are equal where images, or their files, are."""
     if isinstance(images, Pictures):
@@ -134,5 +173,5 @@ def _together(digests):
 
 def _some(images, rows):
     """Returns the names of the first few rows."""
-    names = [name_of(images, row) for row in rows[:5]]
-    return ", ".join(names) + ", ..." * (len(rows) > 5)
+    names = [name_of(images, row) for row in rows[:FEW]]
+    return ", ".join(names) + ", ..." * (len(rows) > FEW)

@@ -8,8 +8,8 @@ from keras_css.data.catalogue import get_entry
 from keras_css.data.find import find
 from keras_css.data.layouts.found import PARTS
 from keras_css.data.pictures import Pictures
-from keras_css.data.pictures import name_of
 from keras_css.data.splits import digests_of
+from keras_css.data.splits import in_several_classes
 from keras_css.errors import one_line
 from keras_css_runtime.pictures import open_picture
 
@@ -131,25 +131,8 @@ def _duplicates(names, parts):
                     f"{both} {part} images are {other} images, too; training "
                     f"leaves them out of {part}"
                 )
-    labels = collections.defaultdict(set)
-    places = {}
-    for part, found in digests.items():
-        for row, digest in enumerate(found):
-            labels[digest].add(int(parts[part].labels[row]))
-            places.setdefault(digest, (part, row))
-    torn = [
-        f"{_name(parts, *places[digest])}: "
-        f"{', '.join(names[i] for i in sorted(classes))}"
-        for digest, classes in labels.items()
-        if len(classes) > 1
-    ]
+    torn = in_several_classes(names, parts, digests)
     return lines + _listed("images with copies in different classes", torn)
-
-
-def _name(parts, part, row):
-    images = parts[part].images
-    known = isinstance(images, Pictures)
-    return name_of(images, row) if known else f"{part} {name_of(images, row)}"
 
 
 def _faults(pictures):

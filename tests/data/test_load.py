@@ -70,7 +70,8 @@ def test_an_image_of_two_parts_is_left_out_of_training(tmp_path):
     said = []
     data = load_dataset("folder", root, say=said.append)
     assert (len(data.train), len(data.validation), len(data.test)) == (15, 9, 9)
-    lines = data.about["left_out"]
+    torn, *lines = data.about["left_out"]
+    assert torn.startswith("2 images have copies in different classes: ")
     for line, (part, other, name) in zip(
         lines,
         [
@@ -225,6 +226,16 @@ def test_bad_pictures_are_skipped_and_listed(spoilt, feeding):
     for row in range(len(data.train)):
         with Image.open(data.train.name(row)) as image:
             np.testing.assert_array_equal(data.train.images[row], image)
+
+
+def test_copies_in_different_classes_are_told(tmp_path):
+    root = trees.class_folders(tmp_path, {"train": 6, "test": 3})
+    assert not quietly("folder", root).about["left_out"]
+    picture = (root / "train" / "ant" / "1.png").read_bytes()
+    (root / "train" / "bee" / "again.png").write_bytes(picture)
+    (line,) = quietly("folder", root).about["left_out"]
+    assert line.startswith("1 images have copies in different classes: ")
+    assert line.endswith("1.png: ant, bee")
 
 
 def test_a_class_without_a_good_picture_is_refused(tmp_path):
