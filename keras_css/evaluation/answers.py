@@ -134,5 +134,21 @@ def _left(sure, right, least):
     }
 
 
+def worthwhile(found):
+    """Returns the entry of `unsure_below` to advise, None if there is none.
+
+    The lowest threshold that halves the share of mistakes; where none does,
+    the one that leaves the fewest.
+
+    Args:
+        found: What `describe_answers` returned.
+    """
+    rows = [r for r in found["unsure_below"] if r["accuracy"] is not None]
+    halved = (1 + found["accuracy"]) / 2
+    enough = [row for row in rows if row["accuracy"] >= halved]
+    best = max(rows, key=lambda row: row["accuracy"], default=None)
+    return enough[0] if enough else best
+
+
 def _short(value):
     return None if value is None else round(float(value), 4)

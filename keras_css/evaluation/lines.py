@@ -1,11 +1,12 @@
 """What a run found, as lines for a terminal."""
 
 from keras_css.evaluation.agreement import MEASURES
+from keras_css.evaluation.answers import worthwhile
 from keras_css.evaluation.students import student_kind
 from keras_css_runtime.errors import one_line
 
-# Of those in `unsure_below`; and how many classes a terminal names.
-SHOWN_THRESHOLD, HARDEST = 0.8, 3
+# So many classes a terminal names.
+HARDEST = 3
 
 
 def student_table(result):
@@ -82,12 +83,11 @@ def answer_lines(result):
         f"by {calibration['temperature']:.2f}, which suits validation, "
         f"{calibration['error_mended']:.3f}"
     )
-    lines += [
-        f"with --unsure_below {row['below']}, {row['answered']:.1%} are "
-        f"answered and {row['accuracy']:.1%} of these right"
-        for row in found["unsure_below"]
-        if row["below"] == SHOWN_THRESHOLD and row["accuracy"] is not None
-    ]
+    if row := worthwhile(found):
+        lines.append(
+            f"with --unsure_below {row['below']}, {row['answered']:.1%} are "
+            f"answered and {row['accuracy']:.1%} of these right"
+        )
     return [one_line(line) for line in lines]
 
 

@@ -138,6 +138,9 @@ def _curves(rows, series, best, chosen):
         values = [v for column in series.values() for v in column]
         if min(values) > 0 and max(values) > 20 * min(values):
             axes.set_yscale("log")
+            # Not as powers, which are no plain text.
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         axes.xaxis.get_major_locator().set_params(integer=True)
 
     return draw

@@ -2,6 +2,8 @@
 
 import shlex
 
+from keras_css.evaluation.answers import worthwhile
+
 
 def next_commands(contents):
     """Returns list of `(what for, command)`.
@@ -13,6 +15,8 @@ def next_commands(contents):
     config = contents.stored["config"]
     exported = next(iter(contents.exports), None)
     file = run_dir / (exported or "student.onnx")
+    advised = worthwhile(contents.answers) if contents.answers else None
+    least = advised["below"] if advised else 0.8
     found = []
     if not exported:
         found.append(
@@ -24,7 +28,7 @@ def next_commands(contents):
     found.append(
         (
             "Classify pictures with it; what it is not sure of is told so",
-            _command("predict", file, "PICTURES", "--unsure_below", 0.8),
+            _command("predict", file, "PICTURES", "--unsure_below", least),
         )
     )
     if exported not in contents.benchmarks:

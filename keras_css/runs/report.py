@@ -34,7 +34,10 @@ ANSWERS = {
     "confusion": ([[int]], None),
     "most_confused": [{"label": int, "answer": int, "times": int}],
     **{name: [ANSWER] for name in ("sure_mistakes", "unsure_answers")},
-    "unsure_below": [{"answered": float, "accuracy": (float, None)}],
+    "accuracy": float,
+    "unsure_below": [
+        {"below": float, "answered": float, "accuracy": (float, None)}
+    ],
     "calibration": {
         **{"error": float, "error_mended": float, "temperature": float},
         "bins": [{"images": int, "accuracy": (float, None)}],

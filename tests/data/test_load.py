@@ -70,7 +70,8 @@ def test_an_image_of_two_parts_is_left_out_of_training(tmp_path):
     said = []
     data = load_dataset("folder", root, say=said.append)
     assert (len(data.train), len(data.validation), len(data.test)) == (15, 9, 9)
-    lines = data.about["left_out"]
+    torn, *lines = data.about["left_out"]
+    assert torn.startswith("2 images have copies in different classes: ")
     for line, (part, other, name) in zip(
         lines,
         [

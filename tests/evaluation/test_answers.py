@@ -7,14 +7,15 @@ import pytest
 
 from keras_css.evaluation.answers import describe_answers
 from keras_css.evaluation.answers import wilson
+from keras_css.evaluation.answers import worthwhile
 from keras_css.evaluation.lines import answer_lines
 
 pytestmark = pytest.mark.once
 
 # (label, answer, probability) of seven images of three classes out of four.
 SAID = (
-    *((0, 0, 0.9), (0, 0, 0.6), (0, 1, 0.7), (0, 1, 0.85)),
-    *((1, 1, 0.95), (2, 0, 0.5), (2, 1, 0.993)),
+    *((0, 0, 0.91), (0, 0, 0.61), (0, 1, 0.71), (0, 1, 0.85)),
+    *((1, 1, 0.96), (2, 0, 0.51), (2, 1, 0.993)),
 )
 NAMES = [f"photos/{letter}.png" for letter in "abcdefg"]
 
@@ -78,6 +79,16 @@ def test_the_interval_is_wilsons(right, images, low, high):
     assert wilson(right, images) == pytest.approx((low, high), abs=1e-4)
 
 
+def test_a_threshold_is_advised_that_halves_mistakes():
+    kept = [(0.5, 0.8), (0.6, 0.85), (0.7, None), (0.8, 0.9), (0.9, 1.0)]
+    rows = [{"below": least, "accuracy": a} for least, a in kept]
+    found = {"accuracy": 0.8, "unsure_below": rows}
+    assert worthwhile(found)["below"] == 0.8
+    assert worthwhile({**found, "accuracy": 1.0})["below"] == 0.9
+    assert worthwhile({**found, "unsure_below": rows[:2]})["below"] == 0.6
+    assert worthwhile({**found, "unsure_below": []}) is None
+
+
 def test_a_terminal_gets_a_few_lines():
     calibration = {"error": 0.12, "temperature": 1.5, "error_mended": 0.04}
     found = {**described(), "student": "network_a", "calibration": calibration}
@@ -90,6 +101,6 @@ def test_a_terminal_gets_a_few_lines():
         "surest mistake: photos/g.png, cat taken for bee\\n (0.99)",
         "calibration error 0.120; with logits divided by 1.50, which suits "
         "validation, 0.040",
-        "with --unsure_below 0.8, 57.1% are answered and 50.0% of these right",
+        "with --unsure_below 0.9, 42.9% are answered and 66.7% of these right",
     ]
     assert answer_lines({"class_names": names}) == [], "a run of before"
