@@ -125,7 +125,8 @@ class StatisticsPass:
         ]
         scope = _Collecting(mapping, self.statistics)
         # No statistic depends on what teachers say.
-        with scope, model.teachers_silent():
+        silent = getattr(model, "teachers_silent", contextlib.nullcontext)
+        with scope, silent():
             outputs = model(x, training=True)
             if y is not None:
                 model.compute_loss(x, y, outputs, None, True)

@@ -154,7 +154,8 @@ def test_the_tables_hold_what_the_runs_measured(second):
     for column in ("on train", "ECE", "diversity", "disagree"):
         assert f" {column} " in text
     assert "missing" not in text, "what failed earlier is not named any more"
-    assert Image.open(out / "figure.png").size[0] > 300
+    with Image.open(out / "figure.png") as figure:
+        assert figure.size[0] > 300
     assert not list(out.rglob(".part-*"))
 
 

@@ -60,7 +60,7 @@ def test_a_run_teaches_by_its_layers(method, term, trained, call, tmp_path):
     place, _ = trained
     (teacher,) = (place / "runs").glob("digits-css-*")
     run = tmp_path / "run"
-    asked = (*QUICK, "--epochs", "2", "--branches", "1", "--method", method)
+    asked = (*QUICK, "--epochs", "1", "--branches", "1", "--method", method)
     asked = (*asked, "--network_b", "none", "--run_dir", run)
     if method == "channel_distillation":
         code, _, error = call(
@@ -74,14 +74,3 @@ def test_a_run_teaches_by_its_layers(method, term, trained, call, tmp_path):
     )
     assert code == 0, error
     assert f"network_a/{term}" in (run / "history.csv").read_text()
-    if method == "sskd":
-        # What it resumes to is held to the last bit in `runs`.
-        return
-    first = json.loads((run / "result.json").read_text())
-    forget_last_checkpoint(run)
-    code, _, error = call("train", "--resume", "--run_dir", run)
-    assert code == 0, error
-    again = json.loads((run / "result.json").read_text())
-    assert again["validation"]["network_a"] == pytest.approx(
-        first["validation"]["network_a"], abs=0.1
-    )

@@ -97,7 +97,7 @@ class ChannelDistillationCase(TaughtCase):
         return found
 
     def inference(self, images):
-        said = self.distiller.said_by_teachers({"network_a": images})
+        said = self.distiller.said_by_teachers(images, {"network_a": images})
         outputs = self.distiller(images, training=False)
         found = self.named_outputs({**outputs, **said})
         return {n: keras.ops.convert_to_numpy(x) for n, x in found.items()}

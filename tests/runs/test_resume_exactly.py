@@ -43,23 +43,20 @@ OPTIMIZERS = {
         momentum=0.9,
         weight_decay=5e-4,
     ),
-    "pcl": lambda: keras.optimizers.Adam(0.01),
-    "sskd": lambda: SGD(0.05, momentum=0.9, weight_decay=5e-4),
+    "sskd": lambda: keras.optimizers.Adam(0.01),
 }
 BRANCHES = {
     "css": {},
-    "pcl": {"joint_labels": False, "main_branch": False},
     "sskd": SSKD.network_defaults,
 }
 # An optimizer that lost its state must be noticed.
 CASES = {
     "css": ("resumed", "spoiled"),
-    "pcl": ("resumed",),
     "sskd": ("resumed",),
 }
-# Epochs done and steps of the next: within an epoch, between two, and in
-# stage 1, which the first epoch is.
-STOPS = {"css": (1, 2), "pcl": (1, 0), "sskd": (0, 2)}
+# Epochs done and steps of the next: within an epoch, and between two, where
+# stage 1 ends.
+STOPS = {"css": (1, 2), "sskd": (1, 0)}
 
 
 class StopAt(keras.callbacks.Callback):
@@ -204,11 +201,7 @@ def compare(method, work):
 @pytest.mark.parametrize(
     # SGD's step is of each backend's own, Keras' Adam is not.
     "method",
-    [
-        "css",
-        pytest.param("pcl", marks=pytest.mark.once),
-        pytest.param("sskd", marks=pytest.mark.once),
-    ],
+    ["css", pytest.param("sskd", marks=pytest.mark.once)],
 )
 def test_a_resumed_run_ends_like_a_whole_one(method):
     done = subprocess.run(

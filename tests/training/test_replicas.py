@@ -58,7 +58,8 @@ def seeded(scope, places):
             for network in networks:
                 network.build((None, 8, 8, 1))
     with place("cohort"):
-        distiller = keras_css.OnlineDistiller(networks)
+        method = keras_css.methods.CSS(variant="released")
+        distiller = keras_css.OnlineDistiller(networks, method)
     with place("optimizer"):
         optimizer = keras_css.SGD(0.05, momentum=0.9)
     with place("compile"):

@@ -38,7 +38,7 @@ def trained(folder, stored):
         tiny.network(num_branches=1, transformation="none") for _ in range(2)
     ]
     teachers = tiny.teachers(KD())
-    tiny.shake(*teachers)
+    tiny.shake(teachers[0].model)
     distiller = OnlineDistiller(
         networks,
         "kdcl",
