@@ -83,7 +83,7 @@ def describe_answers(logits, labels, num_classes, names):
         "most_confused": _pairs(matrix),
         "sure_mistakes": listed(order[~right[order]][:MISTAKES]),
         "unsure_answers": listed(order[right[order]][::-1][:DOUBTS]),
-        "unsure_below": [_left(sure, right, least) for least in THRESHOLDS],
+        "unsure_below": _rows(sure, right),
     }
 
 
@@ -125,6 +125,10 @@ def _pairs(matrix):
     ]
 
 
+def _rows(sure, right):
+    return [_left(sure, right, least) for least in THRESHOLDS]
+
+
 def _left(sure, right, least):
     kept = sure >= least
     return {
@@ -134,20 +138,37 @@ def _left(sure, right, least):
     }
 
 
-def worthwhile(found):
-    """Returns the entry of `unsure_below` to advise, None if there is none.
+def choose_threshold(logits, labels):
+    """Returns the threshold to advise, None if none leaves an answer.
 
-    The lowest threshold that halves the share of mistakes; where none does,
-    the one that leaves the fewest.
+    The lowest one that halves the share of mistakes; where none does, the one
+    that leaves the fewest.
 
     Args:
-        found: What `describe_answers` returned.
+        logits: Array `(N, C)`, of images that may be chosen on.
+        labels: Integer array `(N,)`.
     """
-    rows = [r for r in found["unsure_below"] if r["accuracy"] is not None]
-    halved = (1 + found["accuracy"]) / 2
+    probabilities = softmax(np.asarray(logits, "float64"))
+    right = probabilities.argmax(axis=1) == labels
+    rows = _rows(probabilities.max(axis=1), right)
+    rows = [row for row in rows if row["accuracy"] is not None]
+    halved = (1 + right.mean()) / 2
     enough = [row for row in rows if row["accuracy"] >= halved]
     best = max(rows, key=lambda row: row["accuracy"], default=None)
-    return enough[0] if enough else best
+    chosen = enough[0] if enough else best
+    return chosen and chosen["below"]
+
+
+def advised(found):
+    """Returns what the advised threshold leaves on test, None without one.
+
+    Args:
+        found: What `measure_answers` returned.
+    """
+    for row in found["unsure_below"]:
+        if row["below"] == found.get("advised_below"):
+            return row if row["accuracy"] is not None else None
+    return None
 
 
 def _short(value):

@@ -1,7 +1,7 @@
 """What a run found, as lines for a terminal."""
 
 from keras_css.evaluation.agreement import MEASURES
-from keras_css.evaluation.answers import worthwhile
+from keras_css.evaluation.answers import advised
 from keras_css.evaluation.students import student_kind
 from keras_css_runtime.errors import one_line
 
@@ -83,10 +83,11 @@ def answer_lines(result):
         f"by {calibration['temperature']:.2f}, which suits validation, "
         f"{calibration['error_mended']:.3f}"
     )
-    if row := worthwhile(found):
+    if row := advised(found):
         lines.append(
-            f"with --unsure_below {row['below']}, {row['answered']:.1%} are "
-            f"answered and {row['accuracy']:.1%} of these right"
+            f"with --unsure_below {row['below']}, which suits validation, "
+            f"{row['answered']:.1%} are answered and {row['accuracy']:.1%} of "
+            "these right"
         )
     return [one_line(line) for line in lines]
 

@@ -11,6 +11,7 @@ from keras_css.data.batches import EvaluationBatches
 from keras_css.errors import UserError
 from keras_css.errors import unknown_name
 from keras_css.evaluation.agreement import pairwise_agreement
+from keras_css.evaluation.answers import choose_threshold
 from keras_css.evaluation.answers import describe_answers
 from keras_css.evaluation.calibration import describe_calibration
 from keras_css.evaluation.calibration import expected_calibration_error
@@ -215,22 +216,26 @@ def measure_answers(student, dataset, on_validation, on_test):
         student: Its name.
         dataset: The `keras_css.data.Dataset`.
         on_validation: Its logits of the validation part, which decide the
-            temperature that mends its calibration.
+            temperature that mends its calibration and the threshold to
+            advise.
         on_test: Its logits of the test part.
 
     Returns:
         Dict of `student`, all of `describe_answers`, and `calibration` as of
-        `describe_calibration`. Its `classes` have `training_images`, too.
+        `describe_calibration`; `advised_below`, see `choose_threshold`. Its
+        `classes` have `training_images`, too.
     """
     test, classes = dataset.test, dataset.num_classes
     names = [_short_name(test.name(row)) for row in range(len(test))]
     found = describe_answers(on_test, test.labels, classes, names)
     counts = np.bincount(dataset.train.labels, minlength=classes)
     found["classes"]["training_images"] = counts.tolist()
-    temperature = fit_temperature(on_validation, dataset.validation.labels)
+    kept = dataset.validation.labels
+    temperature = fit_temperature(on_validation, kept)
     return {
         "student": student,
         **found,
+        "advised_below": choose_threshold(on_validation, kept),
         "calibration": describe_calibration(on_test, test.labels, temperature),
     }
 

@@ -11,17 +11,18 @@ from keras_css.backbones.batch_norm import BatchNorm
 from keras_css.backbones.residual import convolution
 from keras_css.errors import UserError
 from keras_css.means import mean
+from keras_css.methods.distillation import share_of
 from keras_css.methods.from_teachers import TEACHERS
 from keras_css.methods.inside import InsideDistillation
 from keras_css.methods.inside import kept_mean
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import hard_labels
-from keras_css.methods.losses import kl_divergence
 from keras_css.networks.stages import pooled
 from keras_css.networks.stages import stage_outputs
 from keras_css.teachers.inside import OpenTeacher
 from keras_css_runtime.settings import NOT_NEGATIVE
 from keras_css_runtime.settings import Flag
+from keras_css_runtime.settings import Number
 
 # The 200 epochs published for CIFAR-100, and when the weights change there.
 EPOCHS, ALONE, DECAYS = 200, 60, (60, 160)
@@ -47,8 +48,8 @@ class ChannelDistillation(InsideDistillation):
 
     which is what the released code does on CIFAR-100 ("EDT"); the paper has
     the decay only, `alone_epochs=0`. For ImageNet it has kd_weight 1,
-    alone_epochs 30 and decay_at "30,60,90". A command takes the same shares of
-    its epochs as 60 and 160 are of 200.
+    alone_epochs 30 and decay_at "30,60,90". Where nothing is said, 60 and 160
+    are taken as shares of 200 of the training's epochs.
 
     Args:
         temperature: T.
@@ -56,8 +57,10 @@ class ChannelDistillation(InsideDistillation):
         kd_weight: Of GKD.
         cd_weight: Of CD at the beginning.
         cd_decay: What it is multiplied by.
-        decay_at: In which epochs, as text such as "60,160"; "" for never.
-        alone_epochs: In the first so many the channels teach alone.
+        decay_at: In which epochs, as text such as "60,160"; "" for never,
+            None for the published shares.
+        alone_epochs: In the first so many the channels teach alone; None
+            likewise.
         batch_statistics: Whether the teacher's BatchNorm normalises with the
             statistics of each training batch, as released; by default it is
             in inference form, as all teachers here.
@@ -73,7 +76,7 @@ class ChannelDistillation(InsideDistillation):
     rules = {
         "cd_weight": NOT_NEGATIVE,
         "cd_decay": NOT_NEGATIVE,
-        "alone_epochs": NOT_NEGATIVE,
+        "alone_epochs": Number(0, optional=True),
         "batch_statistics": Flag(),
     }
 
@@ -84,8 +87,8 @@ class ChannelDistillation(InsideDistillation):
         kd_weight=0.1,
         cd_weight=6.0,
         cd_decay=0.9,
-        decay_at="60,160",
-        alone_epochs=60,
+        decay_at=None,
+        alone_epochs=None,
         batch_statistics=False,
         **kwargs,
     ):
@@ -93,7 +96,7 @@ class ChannelDistillation(InsideDistillation):
         self.cd_weight = cd_weight
         self.cd_decay = cd_decay
         self.decay_at = decay_at
-        self.decays = _epochs(decay_at)
+        self.decays = None if decay_at is None else _epochs(decay_at)
         self.alone_epochs = alone_epochs
         self.batch_statistics = batch_statistics
         self.stages = {}
@@ -101,11 +104,16 @@ class ChannelDistillation(InsideDistillation):
 
     @classmethod
     def run_options(cls, epochs):
-        share = epochs / EPOCHS
+        alone, decays = published(epochs)
         return {
-            "alone_epochs": round(ALONE * share),
-            "decay_at": ",".join(str(max(1, round(d * share))) for d in DECAYS),
+            "alone_epochs": alone,
+            "decay_at": ",".join(map(str, decays)),
         }
+
+    @property
+    def counts_epochs(self):
+        unsaid = self.alone_epochs is None or self.decays is None
+        return super().counts_epochs or unsaid
 
     def look_at(self, networks):
         self.stages = {
@@ -163,9 +171,14 @@ class ChannelDistillation(InsideDistillation):
             dtype: Of the result.
         """
         e = ops.cast(epoch, dtype) + 1.0
-        labels_too = ops.cast(e > self.alone_epochs, dtype)
+        alone, decays = published(self.all_epochs)
+        if self.alone_epochs is not None:
+            alone = self.alone_epochs
+        if self.decays is not None:
+            decays = self.decays
+        labels_too = ops.cast(e > alone, dtype)
         c = ops.cast(self.cd_weight, dtype)
-        for first in self.decays:
+        for first in decays:
             c = c * (1.0 - (1.0 - self.cd_decay) * ops.cast(e >= first, dtype))
         return self.ce_weight * labels_too, self.kd_weight * labels_too, c
 
@@ -183,7 +196,7 @@ class ChannelDistillation(InsideDistillation):
                 target, maps = said[name]
                 target = ops.cast(target, z.dtype)
                 right = ops.equal(ops.argmax(target, 1), hard_labels(labels))
-                kl = kl_divergence(target, z[:, :, 0], self.temperature)
+                kl = self.divergence(target, z[:, :, 0])
                 gkd = kept_mean(kl, right, sample_weight)
                 gkd = self.temperature**2 * gkd
                 for i, t in enumerate(maps, 1):
@@ -208,6 +221,12 @@ class ChannelDistillation(InsideDistillation):
             "alone_epochs": self.alone_epochs,
             "batch_statistics": self.batch_statistics,
         }
+
+
+def published(epochs):
+    """Returns `alone_epochs` and the decays of a training of so many epochs."""
+    decays = [share_of(first / EPOCHS, epochs) for first in DECAYS]
+    return round(ALONE / EPOCHS * epochs), decays
 
 
 def _epochs(text):

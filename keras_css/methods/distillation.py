@@ -22,8 +22,8 @@ PLAIN_BRANCHES = {
     "transformation": "none",
     "joint_labels": False,
 }
-# The published recipe, of which a run of any length takes the same share.
-RECIPE_EPOCHS, RECIPE_RAMP_UP = 300, 80
+# Of the published recipe; a training of any length takes the same shares.
+RECIPE_EPOCHS = 300
 
 
 class Distillation(Method):
@@ -44,6 +44,8 @@ class Distillation(Method):
         UserError: If an argument is out of range.
     """
 
+    # Of a training, where `ramp_up_epochs` says nothing.
+    ramp_up_share = 80 / RECIPE_EPOCHS
     rules = {
         "temperature": POSITIVE,
         "ramp_up_epochs": Number(0, optional=True),
@@ -71,15 +73,24 @@ class Distillation(Method):
 
     def begin_fit(self, epochs):
         before, self.fit_epochs = self.fit_epochs, epochs
-        counts = self.ramp_up_epochs is None or self.ramp_down_epochs
-        return bool(counts and not self.run_epochs and before != epochs)
+        counts = self.counts_epochs and not self.run_epochs
+        return bool(counts and before != epochs)
+
+    @property
+    def counts_epochs(self):
+        """Whether the loss depends on how long the training is."""
+        return self.ramp_up_epochs is None or bool(self.ramp_down_epochs)
+
+    @property
+    def all_epochs(self):
+        """Epochs of the whole training, as far as they are known."""
+        return self.run_epochs or self.fit_epochs or RECIPE_EPOCHS
 
     def ramp_up(self, epoch):
         """Returns w(e), the weight of what is taught."""
-        epochs = self.run_epochs or self.fit_epochs or RECIPE_EPOCHS
-        length = self.ramp_up_epochs
+        epochs, length = self.all_epochs, self.ramp_up_epochs
         if length is None:
-            length = published_ramp_up(epochs)
+            length = share_of(self.ramp_up_share, epochs)
         weight = ramp_up(epoch, length)
         if not self.ramp_down_epochs:
             return weight
@@ -159,12 +170,12 @@ class RampedDistillation(Distillation):
 
     @classmethod
     def run_options(cls, epochs):
-        return {"ramp_up_epochs": published_ramp_up(epochs)}
+        return {"ramp_up_epochs": share_of(cls.ramp_up_share, epochs)}
 
 
-def published_ramp_up(epochs):
-    """Returns E for a training of so many epochs."""
-    return max(1, round(RECIPE_RAMP_UP / RECIPE_EPOCHS * epochs))
+def share_of(share, epochs):
+    """Returns a share of a training's epochs, at least one."""
+    return max(1, round(share * epochs))
 
 
 def check_plain(method, networks, fewest=1, most=None):

@@ -6,6 +6,7 @@ Decoupled Knowledge Distillation (Zhao et al. 2022, arXiv 2203.08679).
 import keras
 from keras import ops
 
+from keras_css.methods.distillation import share_of
 from keras_css.methods.kd import KD
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import hard_labels
@@ -13,8 +14,6 @@ from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import label_distribution
 from keras_css_runtime.settings import NOT_NEGATIVE
 
-# Of 240 epochs in the released recipe.
-RAMP_UP_SHARE = 20 / 240
 # A logit whose probability is 0.
 NOTHING = -1e4
 
@@ -34,19 +33,20 @@ class DKD(KD):
 
     Args:
         temperature: T.
-        ramp_up_epochs: E of w(e); a command takes the recipe's share.
+        ramp_up_epochs: E of w(e); None for 20 of 240 of the training.
         ce_weight: Of the cross-entropy.
         kd_weight: Of what teachers teach.
         alpha: Of the true class against all others.
         beta: Of the others among each other.
     """
 
+    ramp_up_share = 20 / 240
     rules = {"alpha": NOT_NEGATIVE, "beta": NOT_NEGATIVE}
 
     def __init__(
         self,
         temperature=4.0,
-        ramp_up_epochs=20,
+        ramp_up_epochs=None,
         ce_weight=1.0,
         kd_weight=1.0,
         alpha=1.0,
@@ -61,7 +61,7 @@ class DKD(KD):
 
     @classmethod
     def run_options(cls, epochs):
-        return {"ramp_up_epochs": max(1, round(RAMP_UP_SHARE * epochs))}
+        return {"ramp_up_epochs": share_of(cls.ramp_up_share, epochs)}
 
     def learned(self, target, logits, labels, sample_weight):
         rows = label_distribution(hard_labels(labels), self.num_classes)

@@ -7,6 +7,7 @@ Knowledge Distillation Meets Self-Supervision (Xu et al. 2020, arXiv
 import keras
 from keras import ops
 
+from keras_css.methods.distillation import share_of
 from keras_css.methods.from_teachers import TEACHERS
 from keras_css.methods.hssakd import ROTATIONS
 from keras_css.methods.hssakd import check_square
@@ -19,13 +20,12 @@ from keras_css.networks.head import LinearHead
 from keras_css.supervision.transformations.rotation import turned
 from keras_css.teachers.inside import FEATURES
 from keras_css.teachers.inside import OpenTeacher
-from keras_css_runtime.settings import COUNT
 from keras_css_runtime.settings import NOT_NEGATIVE
 from keras_css_runtime.settings import POSITIVE
 from keras_css_runtime.settings import Flag
 from keras_css_runtime.settings import Number
 
-# Of 60 + 240 epochs published, the 60 are the module's.
+# Published are 60 epochs of the module alone, then 240 of the network.
 MODULE_SHARE = 60 / 240
 # What a cosine's norms are at least.
 LEAST_NORM = 1e-8
@@ -62,7 +62,8 @@ class SSKD(InsideDistillation):
     it is, and the fourth term sets in. What teaches is a copy that follows it
     until then, so that no optimizer moves it. With `wait` the network learns
     nothing in stage 1, as released, but for what weight decay does; it costs
-    the run as much as if it learned. A command takes a quarter of its epochs.
+    the run as much as if it learned. Where nothing is said stage 1 is a quarter
+    of the training.
 
     In evaluation only images as they are are looked at: the third, the fourth
     and the module's term are 0. Modules never ship.
@@ -81,7 +82,7 @@ class SSKD(InsideDistillation):
         ss_temperature: tau.
         turned_ratio: Share of the wrongly classified turned views that teach.
         ss_ratio: Share of the wrong rows of A that teach.
-        module_epochs: Of stage 1.
+        module_epochs: Of stage 1; None for a quarter of the training.
         module_temperature: Of L_1.
         wait: Whether the network waits for the module.
         teacher_layers: Name of the teacher's layer whose output, of a map the
@@ -99,7 +100,7 @@ class SSKD(InsideDistillation):
         "ss_temperature": POSITIVE,
         "turned_ratio": Number(0, 1),
         "ss_ratio": Number(0, 1),
-        "module_epochs": COUNT,
+        "module_epochs": Number(1, whole=True, optional=True),
         "module_temperature": POSITIVE,
         "wait": Flag(),
     }
@@ -114,7 +115,7 @@ class SSKD(InsideDistillation):
         ss_temperature=0.5,
         turned_ratio=1.0,
         ss_ratio=0.75,
-        module_epochs=60,
+        module_epochs=None,
         module_temperature=1.0,
         wait=False,
         **kwargs,
@@ -136,7 +137,16 @@ class SSKD(InsideDistillation):
 
     @classmethod
     def run_options(cls, epochs):
-        return {"module_epochs": max(1, round(MODULE_SHARE * epochs))}
+        return {"module_epochs": share_of(MODULE_SHARE, epochs)}
+
+    @property
+    def counts_epochs(self):
+        return super().counts_epochs or self.module_epochs is None
+
+    @property
+    def stage_one(self):
+        """Epochs of stage 1."""
+        return self.module_epochs or share_of(MODULE_SHARE, self.all_epochs)
 
     def look_at(self, networks):
         self.own_modules = [
@@ -217,7 +227,7 @@ class SSKD(InsideDistillation):
                 now = target[: ops.shape(z)[0]]
                 kd = self.taught(now, z, sample_weight)
             if said is not None and training:
-                first = ops.cast(ops.less(epoch, self.module_epochs), z.dtype)
+                first = ops.cast(ops.less(epoch, self.stage_one), z.dtype)
                 self.following.assign(ops.cast(first, self.following.dtype))
                 learns = 1.0 - first if self.wait else learns
                 kd_turned = self.turned_loss(
@@ -243,7 +253,7 @@ class SSKD(InsideDistillation):
         turned_target, turned_z = without_first(target), without_first(z)
         rank = rank_of(turned_target, tiled(hard_labels(labels)))
         kept = best_ranked(rank, self.turned_ratio)
-        kl = kl_divergence(turned_target, turned_z, self.temperature)
+        kl = self.divergence(turned_target, turned_z)
         return self.temperature**2 * kept_mean(kl, kept, tiled(sample_weight))
 
     def module_loss(self, features, sample_weight=None):

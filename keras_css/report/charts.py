@@ -82,7 +82,7 @@ def training_charts(rows, students, best, chosen):
     rates = {None: _column(rows, "learning_rate")}
     shown = {
         "Accuracy on validation": (accuracies, "right answers, %"),
-        "Loss, and its terms in training": (losses, "loss (mean of networks)"),
+        "Loss, and its terms in training": (losses, "loss"),
         "Learning rate": (rates, "learning rate"),
     }
     return {
@@ -102,7 +102,7 @@ def _terms(rows):
     terms = {}
     for name in rows[0]:
         network, _, term = name.partition("/")
-        said = name.endswith(("/accuracy", "/loss", "score"))
+        said = name.endswith(("/accuracy", "loss", "score"))
         if term and "/" not in term and not said and network[:4] != "val_":
             terms.setdefault(term, []).append(name)
     return {

@@ -2,7 +2,7 @@
 
 import shlex
 
-from keras_css.evaluation.answers import worthwhile
+from keras_css.evaluation.answers import advised
 
 
 def next_commands(contents):
@@ -13,10 +13,13 @@ def next_commands(contents):
     """
     run_dir = contents.path
     config = contents.stored["config"]
-    exported = next(iter(contents.exports), None)
+    best = contents.result["best_student"]
+    exported = next(
+        (n for n, f in contents.exports.items() if f["student"] == best), None
+    )
     file = run_dir / (exported or "student.onnx")
-    advised = worthwhile(contents.answers) if contents.answers else None
-    least = advised["below"] if advised else 0.8
+    row = advised(contents.answers) if contents.answers else None
+    least = row["below"] if row else 0.8
     found = []
     if not exported:
         found.append(
@@ -38,6 +41,10 @@ def next_commands(contents):
     data = ["--dataset", config["dataset"]]
     if config.get("data_dir"):
         data += ["--data_dir", config["data_dir"]]
+    for name in ("first_classes", "per_class"):
+        if config.get(name) is not None:
+            data += [f"--{name}", config[name]]
+    teachers = [f"--teacher={name}" for name in config.get("teacher") or ()]
     other = "css" if config["method"] == "independent" else config["method"]
     found.append(
         (
@@ -45,6 +52,7 @@ def next_commands(contents):
             "three trainings of each",
             _command(
                 *("compare", *data, "--methods", f"independent,{other}"),
+                *teachers,
                 *("--seeds", "0,1,2", "--epochs", config["epochs"]),
                 *("--out_dir", "comparison"),
             ),

@@ -126,6 +126,10 @@ def _train(folder, config, resume, running, verbose, say):
             )
         # A resumed run has cost what its first part cost, too.
         began -= sum(row["seconds"] for row in history.rows) + last["seconds"]
+        # What a signal stops here goes on where it was.
+        validation = store_outputs(run) or EvaluationBatches(
+            run.dataset.validation, run.config.batch_size
+        )
         with StopSignals() as signals:
             checkpoints = Checkpoints(
                 folder,
@@ -136,9 +140,6 @@ def _train(folder, config, resume, running, verbose, say):
                 # Where a rollback leads must not depend on the clock.
                 every_epoch=running.on_nonfinite == "rollback",
                 ship=run.config.ship,
-            )
-            validation = store_outputs(run) or EvaluationBatches(
-                run.dataset.validation, run.config.batch_size
             )
             callbacks = [history, checkpoints]
             _fit(run, last, validation, callbacks, verbose)

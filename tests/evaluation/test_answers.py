@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from keras_css.evaluation.answers import advised
+from keras_css.evaluation.answers import choose_threshold
 from keras_css.evaluation.answers import describe_answers
 from keras_css.evaluation.answers import wilson
-from keras_css.evaluation.answers import worthwhile
 from keras_css.evaluation.lines import answer_lines
 
 pytestmark = pytest.mark.once
@@ -80,18 +81,25 @@ def test_the_interval_is_wilsons(right, images, low, high):
 
 
 def test_a_threshold_is_advised_that_halves_mistakes():
-    kept = [(0.5, 0.8), (0.6, 0.85), (0.7, None), (0.8, 0.9), (0.9, 1.0)]
-    rows = [{"below": least, "accuracy": a} for least, a in kept]
-    found = {"accuracy": 0.8, "unsure_below": rows}
-    assert worthwhile(found)["below"] == 0.8
-    assert worthwhile({**found, "accuracy": 1.0})["below"] == 0.9
-    assert worthwhile({**found, "unsure_below": rows[:2]})["below"] == 0.6
-    assert worthwhile({**found, "unsure_below": []}) is None
+    """Chosen on other images than those whose answers it is told of."""
+    sure = np.array([0.55, 0.65, 0.75, 0.85, 0.92, 0.97])
+    right = np.array([False, False, True, True, True, True])
+    logits = np.log(np.stack([sure, 1 - sure], axis=1))
+    # Two of six are wrong; from 0.6 on one of five.
+    assert choose_threshold(logits, np.where(right, 0, 1)) == 0.7
+    assert choose_threshold(logits, np.zeros(6, int)) == 0.5
+    assert choose_threshold(np.zeros((4, 3)), np.zeros(4, int)) is None
+    rows = [{"below": b, "accuracy": a} for b, a in ((0.5, 0.8), (0.7, None))]
+    found = {"unsure_below": rows, "advised_below": 0.5}
+    assert advised(found) == rows[0]
+    assert advised({**found, "advised_below": 0.7}) is None
+    assert advised({"unsure_below": rows}) is None, "a run of before"
 
 
 def test_a_terminal_gets_a_few_lines():
     calibration = {"error": 0.12, "temperature": 1.5, "error_mended": 0.04}
     found = {**described(), "student": "network_a", "calibration": calibration}
+    found["advised_below"] = 0.9
     names = ["ant", "bee\n", "cat", "dog"]
     lines = answer_lines({"class_names": names, "answers": found})
     assert lines == [
@@ -101,6 +109,7 @@ def test_a_terminal_gets_a_few_lines():
         "surest mistake: photos/g.png, cat taken for bee\\n (0.99)",
         "calibration error 0.120; with logits divided by 1.50, which suits "
         "validation, 0.040",
-        "with --unsure_below 0.9, 42.9% are answered and 66.7% of these right",
+        "with --unsure_below 0.9, which suits validation, 42.9% are answered "
+        "and 66.7% of these right",
     ]
     assert answer_lines({"class_names": names}) == [], "a run of before"

@@ -437,7 +437,6 @@ def test_loss_and_gradients(name, labels):
 
 
 @pytest.mark.once
-@pytest.mark.skipif(EXACT, reason="float32 shows it")
 @pytest.mark.parametrize(
     "name",
     sorted(CASES.keys() - {"independent", "hssakd alone", "kdcl linear"}),

@@ -70,7 +70,11 @@ class ChannelDistillationCase(TaughtCase):
     batch_statistics = False
 
     def method(self):
-        return ChannelDistillation(batch_statistics=self.batch_statistics)
+        return ChannelDistillation(
+            alone_epochs=60,
+            decay_at="60,160",
+            batch_statistics=self.batch_statistics,
+        )
 
     def all_weights(self):
         found = {}
@@ -156,7 +160,8 @@ class SSKDCase(TaughtCase):
         return self.values["x_nchw"][:, :, 0]
 
     def method(self):
-        return SSKD(turned_ratio=float(self.values[self.turned_ratio]))
+        ratio = float(self.values[self.turned_ratio])
+        return SSKD(turned_ratio=ratio, module_epochs=60)
 
     def options(self):
         return {

@@ -18,7 +18,7 @@ WHAT = (
 CHOICE = {
     "torch": "",
     "tensorflow": "not bottleneck",
-    "jax": "not bottleneck and not variants",
+    "jax": "not bottleneck and not variants and not standardized_logits",
 }[keras.backend.backend()]
 
 

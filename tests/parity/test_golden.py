@@ -286,7 +286,7 @@ def test_variants_of_the_first_step(kind, name, prefix):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("cifar_edt", {}),
+        ("cifar_edt", {"run_epochs": 200}),
         ("cifar_plain", {"alone_epochs": 0, "decay_at": ""}),
         (
             "imagenet_edt",

@@ -27,6 +27,7 @@ from keras_css.data.batches import EvaluationBatches
 from keras_css.data.batches import Shuffle
 from keras_css.data.batches import TrainingBatches
 from keras_css.methods import SSKD
+from keras_css.methods import ChannelDistillation
 from keras_css.runs.checkpoints import Checkpoints
 from keras_css.runs.checkpoints import MetricsSoFar
 from keras_css.runs.checkpoints import random_states
@@ -43,20 +44,24 @@ OPTIMIZERS = {
         momentum=0.9,
         weight_decay=5e-4,
     ),
-    "sskd": lambda: keras.optimizers.Adam(0.01),
+    "sskd": lambda: SGD(0.05, momentum=0.9, weight_decay=5e-4),
+    "channel_distillation": lambda: keras.optimizers.Adam(0.01),
 }
-BRANCHES = {
-    "css": {},
-    "sskd": SSKD.network_defaults,
+TAUGHT = {
+    "sskd": lambda: SSKD(module_epochs=1),
+    "channel_distillation": lambda: ChannelDistillation(
+        alone_epochs=1, decay_at="2"
+    ),
 }
 # An optimizer that lost its state must be noticed.
 CASES = {
     "css": ("resumed", "spoiled"),
     "sskd": ("resumed",),
+    "channel_distillation": ("resumed",),
 }
-# Epochs done and steps of the next: within an epoch, and between two, where
-# stage 1 ends.
-STOPS = {"css": (1, 2), "sskd": (1, 0)}
+# Epochs done and steps of the next: within an epoch, of SSKD's stage 1, and
+# between two epochs.
+STOPS = {"css": (1, 2), "sskd": (0, 2), "channel_distillation": (1, 0)}
 
 
 class StopAt(keras.callbacks.Callback):
@@ -81,22 +86,25 @@ class StopAt(keras.callbacks.Callback):
 class Run:
     """A training with checkpoints after each step, begun or resumed."""
 
-    def __init__(self, method, folder, seed=0):
+    def __init__(self, name, folder, seed=0):
         set_seed(2)
-        sskd = SSKD(module_epochs=1)
-        teachers = tiny.teachers(sskd) if method == "sskd" else []
+        method, branches, teachers, count = name, {}, [], 2
+        if name in TAUGHT:
+            method = TAUGHT[name]()
+            teachers, count = tiny.teachers(method), 1
+            branches = method.network_defaults
         set_seed(seed)
         self.folder = RunFolder(folder)
         folder.mkdir(exist_ok=True)
         self.folder.make_rooms()
         self.distiller = OnlineDistiller(
-            [tiny.network(**BRANCHES[method]) for _ in "ab"[len(teachers) :]],
-            method=sskd if teachers else method,
+            [tiny.network(**branches) for _ in range(count)],
+            method=method,
             teachers=teachers,
             augmentation=Augmentation([PadAndCrop(1)]),
             average_weights=0.9,
         )
-        self.distiller.compile(OPTIMIZERS[method]())
+        self.distiller.compile(OPTIMIZERS[name]())
         self.distiller.build((None, 8, 8, 1))
         self.distiller.optimizer.build(self.distiller.trainable_variables)
         self.batches = TrainingBatches(
@@ -201,7 +209,7 @@ def compare(method, work):
 @pytest.mark.parametrize(
     # SGD's step is of each backend's own, Keras' Adam is not.
     "method",
-    ["css", pytest.param("sskd", marks=pytest.mark.once)],
+    ["css", *(pytest.param(name, marks=pytest.mark.once) for name in TAUGHT)],
 )
 def test_a_resumed_run_ends_like_a_whole_one(method):
     done = subprocess.run(
