@@ -26,6 +26,7 @@ from keras_css_runtime.settings import Number
 
 # The 200 epochs published for CIFAR-100, and when the weights change there.
 EPOCHS, ALONE, DECAYS = 200, 60, (60, 160)
+PUBLISHED = "published"
 
 
 @keras.saving.register_keras_serializable(package="keras_css")
@@ -58,9 +59,9 @@ class ChannelDistillation(InsideDistillation):
         cd_weight: Of CD at the beginning.
         cd_decay: What it is multiplied by.
         decay_at: In which epochs, as text such as "60,160"; "" for never,
-            None for the published shares.
-        alone_epochs: In the first so many the channels teach alone; None
-            likewise.
+            "published" for those shares.
+        alone_epochs: In the first so many the channels teach alone; None for
+            that share.
         batch_statistics: Whether the teacher's BatchNorm normalises with the
             statistics of each training batch, as released; by default it is
             in inference form, as all teachers here.
@@ -87,7 +88,7 @@ class ChannelDistillation(InsideDistillation):
         kd_weight=0.1,
         cd_weight=6.0,
         cd_decay=0.9,
-        decay_at=None,
+        decay_at=PUBLISHED,
         alone_epochs=None,
         batch_statistics=False,
         **kwargs,
@@ -96,7 +97,7 @@ class ChannelDistillation(InsideDistillation):
         self.cd_weight = cd_weight
         self.cd_decay = cd_decay
         self.decay_at = decay_at
-        self.decays = None if decay_at is None else _epochs(decay_at)
+        self.decays = None if decay_at == PUBLISHED else _epochs(decay_at)
         self.alone_epochs = alone_epochs
         self.batch_statistics = batch_statistics
         self.stages = {}
