@@ -103,10 +103,12 @@ def _typed(name, text, default):
     if isinstance(default, str):
         return text
     value = literal(text)
-    # What has a default of another kind than None is a number.
+    number = isinstance(value, int) and not isinstance(value, bool)
+    # Where None stands for a share of the run, others are numbers.
+    if default is None and (number or isinstance(value, float)):
+        return value
     default = 0.0 if default is None else default
-    number = isinstance(default, float) and isinstance(value, int)
-    if number and not isinstance(value, bool):
+    if isinstance(default, float) and number:
         return float(value)
     if type(value) is not type(default):
         raise UserError(
