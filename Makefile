@@ -27,8 +27,7 @@ space := $(empty) $(empty)
 demo_extras := $(filter jax torch,$(BACKEND))
 test_extras := $(sort dev $(filter jax torch,$(BACKENDS)))
 stamp = $(VENV)/.installed$(subst $(space),,$(addprefix -,$(1)))
-# What is imported compiles itself: a fraction of what is installed.
-install = $(VENV)/bin/python -m pip install --quiet --no-compile \
+install = $(VENV)/bin/python -m pip install --quiet \
 	--constraint constraints.txt --editable \
 	".$(if $(1),[$(subst $(space),$(comma),$(strip $(1)))])"
 

@@ -97,7 +97,11 @@ def test_trains_saves_goes_on_and_ships(name, tmp_path):
     ships = next(iter(distiller.method.student_parts()))
     student = distiller.student(ships)
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(student(x)), students[ships], atol=1e-5
+        keras.ops.convert_to_numpy(student(x)),
+        students[ships],
+        # DIST's logits are in the thousands: these images are too much alike.
+        rtol=1e-5,
+        atol=1e-5,
     )
     # The plain backbone, its BatchNorm folded: two convolutions and a head.
     assert student.count_params() == (9 + 1) * 8 + (72 + 1) * 6 + 7 * 4
