@@ -10,6 +10,7 @@ from keras_css.comparison.differences import in_points
 from keras_css.comparison.table import KINDS
 from keras_css.comparison.table import TRAIN
 from keras_css.errors import one_line
+from keras_css.evaluation.students import noise
 from keras_css.evaluation.students import standard_error
 
 PLAIN = "independent"
@@ -50,7 +51,8 @@ def advise(summary, datasets, typed):
     found = []
     for dataset in dict.fromkeys(row.dataset for row in summary):
         own = [row for row in summary if row.dataset == dataset]
-        lines, method = _choice(own)
+        images = datasets[dataset]["validation_images"]
+        lines, method = _choice(own, images)
         lines = _diagnosis(own, datasets[dataset]) + lines
         command = typed(dataset, method) if method else None
         found.append(Advice(dataset, lines, command))
@@ -110,8 +112,13 @@ def _diagnosis(rows, facts):
     return lines
 
 
-def _choice(rows):
-    """Returns lines on the methods, and which one validation has one take."""
+def _choice(rows, images):
+    """Returns lines on the methods, and which one validation has one take.
+
+    Args:
+        rows: Of one data set's summary.
+        images: Validation images.
+    """
     plain_first = sorted(rows, key=lambda row: not _is_plain(row.method))
     on = {
         part: {
@@ -126,7 +133,9 @@ def _choice(rows):
     best = max(on["validation"].values(), key=lambda d: d.mean)
     found, test = in_points(best), in_points(on["test"][best.method])
     figures = f"{found} points on validation, {test} on test"
-    if best.verdict == "better":
+    # Few images may differ alike in all seeds by chance.
+    blur = _noise_of(rows, best, images)
+    if best.verdict == "better" and best.mean > blur:
         return [f"{best.method} pays: {figures}. Train with"], best.method
     if best.mean <= 0:
         said = (
@@ -134,7 +143,7 @@ def _choice(rows):
             f"{best.method}: {figures}. Train with"
         )
         return [said], best.first
-    more = seeds_needed(best)
+    more = seeds_needed(best, blur)
     tell = f" (about {more} seeds would tell)" if more else ""
     said = (
         f"{best.method} is not shown to be better than plain training{tell}: "
@@ -143,16 +152,34 @@ def _choice(rows):
     return [said], best.first
 
 
-def seeds_needed(difference):
+def _noise_of(rows, difference, images):
+    """Returns the `noise` of a difference on validation, over its seeds."""
+    reached = {
+        row.method: row.measures["validation_last"].mean
+        for row in rows
+        if row.kind == difference.kind
+    }
+    methods = (difference.method, difference.first)
+    seeds = len(difference.values)
+    return noise(*(reached[name] for name in methods), images * seeds)
+
+
+def seeds_needed(difference, blur):
     """Returns how many seeds an interval without 0 would take, roughly.
 
     None where one seed says nothing of the spread, or there is none.
+
+    Args:
+        difference: Of two methods.
+        blur: Standard error that its images leave, of all of its seeds.
     """
     values = difference.values
     if len(values) < 2 or not difference.mean:
         return None
     spread = statistics.stdev(values)
-    return max(3, math.ceil((2 * spread / difference.mean) ** 2) + 1)
+    of_seeds = math.ceil((2 * spread / difference.mean) ** 2) + 1
+    of_images = math.ceil(len(values) * (blur / difference.mean) ** 2)
+    return max(3, of_seeds, of_images)
 
 
 def _is_plain(method):

@@ -70,6 +70,14 @@ def test_who_underfits_is_told_so_first():
     assert said.endswith(typed("digits", "independent"))
 
 
+def test_two_seeds_that_differ_alike_on_few_images_prove_nothing():
+    said = advice(
+        {"independent": [0.40, 0.42], "css": [0.41, 0.43]},
+        validation_images=100,
+    )
+    assert "css is not shown to be better than plain training (about 49" in said
+
+
 def test_nothing_to_close():
     said = advice({"independent": [0.97, 0.98], "css": [0.96, 0.97]})
     assert "there is no gap to close" in said
