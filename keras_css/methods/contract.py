@@ -12,6 +12,9 @@ CALLS = {
     "compute_losses": (3, ("epoch", "training")),
     "students": (1, ()),
     "after_step": (1, ()),
+    "begin_fit": (1, ()),
+    "meet_teachers": (1, ()),
+    "ask_teachers": (3, ()),
 }
 
 
