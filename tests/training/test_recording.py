@@ -368,8 +368,9 @@ def test_kernels_lie_as_convolutions_read_them(single):
         for variable in distiller.variables + distiller.optimizer.variables
         if len(variable.shape) == 4
     ]
-    # With their velocities: one in the trunk and in each of three branches.
-    assert len(kernels) == 2 * 2 * 4
+    # With their velocities: one in the trunk, in each of three branches, in
+    # the main one.
+    assert len(kernels) == 2 * 2 * 5
     for kernel in kernels:
         assert kernel.is_contiguous(memory_format=torch.channels_last)
 
