@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_css_runtime.softmax import softmax
+from keras_css.evaluation.calibration import answers_of
 
 # Standard errors that hold 95 % of a normal distribution.
 Z = 1.959964
@@ -51,9 +51,7 @@ def describe_answers(logits, labels, num_classes, names):
         share of answers that a threshold leaves, and how many of those are
         right (None if none is left).
     """
-    probabilities = softmax(np.asarray(logits, "float64"))
-    answers = probabilities.argmax(axis=1)
-    sure = probabilities.max(axis=1)
+    answers, sure = answers_of(logits)
     right = answers == labels
     matrix = np.zeros((num_classes, num_classes), int)
     np.add.at(matrix, (labels, answers), 1)
@@ -148,10 +146,9 @@ def choose_threshold(logits, labels):
         logits: Array `(N, C)`, of images that may be chosen on.
         labels: Integer array `(N,)`.
     """
-    probabilities = softmax(np.asarray(logits, "float64"))
-    right = probabilities.argmax(axis=1) == labels
-    rows = _rows(probabilities.max(axis=1), right)
-    rows = [row for row in rows if row["accuracy"] is not None]
+    answers, sure = answers_of(logits)
+    right = answers == labels
+    rows = [row for row in _rows(sure, right) if row["accuracy"] is not None]
     halved = (1 + right.mean()) / 2
     enough = [row for row in rows if row["accuracy"] >= halved]
     best = max(rows, key=lambda row: row["accuracy"], default=None)

@@ -9,6 +9,19 @@ BINS = 15
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20
 
 
+def answers_of(logits):
+    """Returns what is answered, and the probability of that.
+
+    Args:
+        logits: Array `(N, C)`.
+
+    Returns:
+        `(answers, confidence)`, arrays `(N,)` of integers and float64.
+    """
+    probabilities = softmax(np.asarray(logits, "float64"))
+    return probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+
 def reliability(logits, labels):
     """Returns what is found of images that a student is equally sure of.
 
@@ -23,14 +36,12 @@ def reliability(logits, labels):
         Three float arrays `(M,)`: images of a bin, and the sums of their
         confidences and of those that are right.
     """
-    probabilities = softmax(np.asarray(logits, "float64"))
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
+    answers, confidence = answers_of(logits)
     inner_edges = np.linspace(0, 1, BINS + 1)[1:-1]
     bins = np.digitize(confidence, inner_edges, right=True)
     return tuple(
         np.bincount(bins, weights=values, minlength=BINS)
-        for values in (np.ones(len(labels)), confidence, correct)
+        for values in (np.ones(len(labels)), confidence, answers == labels)
     )
 
 

@@ -13,6 +13,7 @@ from keras_css.errors import UserError
 from keras_css.means import mean
 from keras_css.methods.distillation import share_of
 from keras_css.methods.from_teachers import TEACHERS
+from keras_css.methods.from_teachers import asked_once
 from keras_css.methods.inside import InsideDistillation
 from keras_css.methods.inside import kept_mean
 from keras_css.methods.losses import batch_mean
@@ -158,11 +159,7 @@ class ChannelDistillation(InsideDistillation):
         return outputs
 
     def ask_teachers(self, teachers, views, training):
-        known = {}
-        for images in views.values():
-            if id(images) not in known:
-                known[id(images)] = teachers[0].look(images, training)
-        return {name: known[id(images)] for name, images in views.items()}
+        return asked_once(lambda x: teachers[0].look(x, training), views)
 
     def weights_in(self, epoch, dtype="float32"):
         """Returns a, b and c in an epoch.

@@ -8,7 +8,6 @@ from keras_css.methods.losses import cross_entropy
 from keras_css.methods.losses import kl_divergence
 from keras_css.methods.losses import ramp_down
 from keras_css.methods.losses import ramp_up
-from keras_css.methods.losses import standardized
 from keras_css.methods.method import Method
 from keras_css.supervision import branch_labels
 from keras_css_runtime.settings import NOT_NEGATIVE
@@ -44,6 +43,8 @@ class Distillation(Method):
         UserError: If an argument is out of range.
     """
 
+    # What files keep beside the arguments; None until it is known.
+    kept = ("fit_epochs",)
     # Of a training, where `ramp_up_epochs` says nothing.
     ramp_up_share = 80 / RECIPE_EPOCHS
     rules = {
@@ -109,10 +110,6 @@ class Distillation(Method):
         values = cross_entropy(logits, targets)
         return logits.shape[2] * batch_mean(values, sample_weight)
 
-    def compared(self, logits):
-        """Returns logits `(B, K, ...)` as networks learn from them."""
-        return standardized(logits) if self.standardize else logits
-
     def divergence(self, target, logits, epsilon=0.0):
         """Returns KL(target || logits) at T, without T^2, as `kl_divergence`.
 
@@ -149,16 +146,16 @@ class Distillation(Method):
             "ramp_up_epochs": self.ramp_up_epochs,
             "ramp_down_epochs": self.ramp_down_epochs,
             "run_epochs": self.run_epochs,
-            "fit_epochs": self.fit_epochs,
             "standardize": self.standardize,
+            **{name: getattr(self, name) for name in self.kept},
         }
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        epochs = config.pop("fit_epochs", None)
-        method = super().from_config(config)
-        method.fit_epochs = epochs
+        arguments = {k: v for k, v in config.items() if k not in cls.kept}
+        method = super().from_config(arguments)
+        for name in cls.kept:
+            setattr(method, name, config.get(name))
         return method
 
 

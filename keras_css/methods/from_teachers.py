@@ -6,6 +6,20 @@ from keras import ops
 TEACHERS = "teachers"
 
 
+def asked_once(ask, views):
+    """Returns dict from view to what is said of it, equal views asked once.
+
+    Args:
+        ask: Function of a tensor of images.
+        views: Dict from view to images; some may be the same tensor.
+    """
+    known = {}
+    for images in views.values():
+        if id(images) not in known:
+            known[id(images)] = ask(images)
+    return {name: known[id(images)] for name, images in views.items()}
+
+
 def of_network(said, name):
     """Returns what teachers say of what a network saw.
 

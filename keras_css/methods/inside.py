@@ -32,6 +32,7 @@ class InsideDistillation(Distillation):
     cohort_size = 1
     wants_teacher = True
     looks_inside = True
+    kept = (*Distillation.kept, "teacher_widths")
     rules = {"ce_weight": NOT_NEGATIVE, "kd_weight": NOT_NEGATIVE}
 
     def __init__(
@@ -107,16 +108,7 @@ class InsideDistillation(Distillation):
             "ce_weight": self.ce_weight,
             "kd_weight": self.kd_weight,
             "teacher_layers": self.teacher_layers,
-            "teacher_widths": self.teacher_widths,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        widths = config.pop("teacher_widths", None)
-        method = super().from_config(config)
-        method.teacher_widths = widths
-        return method
 
 
 def kept_mean(values, kept, sample_weight=None):

@@ -5,6 +5,7 @@ import keras
 from keras_css.errors import UserError
 from keras_css.methods.contract import check_signatures
 from keras_css.methods.contract import check_terms
+from keras_css.methods.losses import standardized
 from keras_css.supervision import aggregate
 from keras_css.supervision import member_logits
 from keras_css_runtime.settings import check_arguments
@@ -134,6 +135,10 @@ class Method(keras.layers.Layer):
         raise NotImplementedError(
             f"{type(self).__name__} must define ask_teachers."
         )
+
+    def compared(self, logits):
+        """Returns logits `(B, K, ...)` as networks learn from them."""
+        return standardized(logits) if self.standardize else logits
 
     @classmethod
     def run_options(cls, epochs):

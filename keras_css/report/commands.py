@@ -13,10 +13,7 @@ def next_commands(contents):
     """
     run_dir = contents.path
     config = contents.stored["config"]
-    best = contents.result["best_student"]
-    exported = next(
-        (n for n, f in contents.exports.items() if f["student"] == best), None
-    )
+    exported = contents.best_export
     file = run_dir / (exported or "student.onnx")
     row = advised(contents.answers) if contents.answers else None
     least = row["below"] if row else 0.8

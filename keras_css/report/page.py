@@ -49,6 +49,19 @@ class Contents:
     exports: dict = dataclasses.field(default_factory=dict)
     benchmarks: dict = dataclasses.field(default_factory=dict)
 
+    @property
+    def best_export(self):
+        """Name of the ONNX file of the best student, None if there is none."""
+        best = self.result["best_student"]
+        return next(
+            (
+                n
+                for n, found in self.exports.items()
+                if found["student"] == best
+            ),
+            None,
+        )
+
 
 def page(contents):
     """Returns the report of a run, one HTML page, as text."""
@@ -111,14 +124,7 @@ def _headline(contents):
     images = contents.stored["data"]["test_images"]
     accuracy = run["test"][best]
     low, high = wilson(accuracy * images, images)
-    exported = next(
-        (
-            (name, found)
-            for name, found in contents.exports.items()
-            if found["student"] == best
-        ),
-        (None, None),
-    )
+    exported = contents.best_export
     return {
         "accuracy": accuracy,
         "half": (high - low) / 2,
@@ -126,8 +132,8 @@ def _headline(contents):
         "high": high,
         "images": images,
         "parameters": run["student_parameters"].get(best),
-        "bytes": exported[1]["bytes"] if exported[1] else None,
-        "ms": _ms(contents.benchmarks.get(exported[0])),
+        "bytes": contents.exports[exported]["bytes"] if exported else None,
+        "ms": _ms(contents.benchmarks.get(exported)),
     }
 
 

@@ -74,5 +74,4 @@ FILTERS = {
     "count": count,
     "size": size,
     "number": number,
-    "plain": plain,
 }

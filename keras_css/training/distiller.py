@@ -165,8 +165,7 @@ class OnlineDistiller(
         networks = self.named_networks
         outputs = self.method.call_networks(networks, views, training)
         if training:
-            said = self.said_by_teachers(x, views, training=True)
-            outputs = {**outputs, **said}
+            outputs = outputs | self.said_by_teachers(x, views, training=True)
         return outputs if share is None else {**outputs, SHARE: share}
 
     def compile(

@@ -7,10 +7,10 @@ from keras import ops
 from keras_css.data.batches import SAID
 from keras_css.errors import UserError
 from keras_css.methods.from_teachers import TEACHERS
+from keras_css.methods.from_teachers import asked_once
 from keras_css.methods.from_teachers import of_network
 from keras_css.methods.losses import batch_mean
 from keras_css.methods.losses import kl_divergence
-from keras_css.methods.losses import standardized
 from keras_css.supervision import member_logits
 from keras_css.teachers.teacher import as_teacher
 from keras_css_runtime.settings import NOT_NEGATIVE
@@ -133,12 +133,12 @@ class Taught:
         if self.method.looks_inside:
             said = self.method.ask_teachers(self._teachers, views, training)
             return {TEACHERS: said}
-        known = {}
-        for images in views.values():
-            if id(images) not in known:
-                said = [teacher.logits(images) for teacher in self._teachers]
-                known[id(images)] = ops.stack(said, axis=-1)
-        return {TEACHERS: {n: known[id(seen)] for n, seen in views.items()}}
+
+        def ask(images):
+            said = [teacher.logits(images) for teacher in self._teachers]
+            return ops.stack(said, axis=-1)
+
+        return {TEACHERS: asked_once(ask, views)}
 
     def with_teachers(self, terms, outputs, said, sample_weight):
         """Returns the terms of a loss and what teachers add to it.
@@ -156,9 +156,7 @@ class Taught:
             z = member_logits(outputs[name], self.method.num_classes)
             z = z[..., None]
             target = ops.cast(of_network(said, name), z.dtype)
-            if self.method.standardize:
-                target, z = standardized(target), standardized(z)
-            kl = kl_divergence(target, z, t)
+            kl = kl_divergence(*map(self.method.compared, (target, z)), t)
             terms = {**terms, term: t**2 * batch_mean(kl, sample_weight)}
             total = total + self.teacher_weight * terms[term]
         return {**terms, "loss": total}
